@@ -1,0 +1,38 @@
+"""NexusAI Studio: build AI models together, on one's own machines.
+
+    import workbench
+    wb = workbench.connect()          # the Studio this kernel or shell belongs to
+    wb.data.register("customers.csv", name="customers")
+
+A folder is a capability; `core` holds the words they share, `api`, `cli` and `hub` the faces.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api.client import Workbench
+
+__version__ = "0.1.0"
+
+ROOMS = ("security", "pipelines", "projects", "audit", "data", "models", "ethics")
+"""The capabilities whose actions make the catalogue."""
+
+
+def load_rooms() -> None:
+    """Import every capability, so that the catalogue is complete. Imports no engine."""
+    for room in ROOMS:
+        import_module(f"{__name__}.{room}")
+
+
+def connect(url: str | None = None, *, project: str | None = None, **given: Any) -> "Workbench":
+    """The Studio as Python: over HTTP where one runs, in this process otherwise.
+
+    Args:
+        url: The Studio's address; in a project's kernel it is found by itself.
+        project: The project's name or id; the kernel's own, or `default`, if absent.
+        given: Settings for a Studio in this process, e.g. `home="…"`.
+    """
+    from .api.client import connect as connected
+
+    return connected(url, project=project, **given)

@@ -1,0 +1,76 @@
+"""The Studio's service: one ASGI process behind the hub's proxy (or alone, for its owner)."""
+
+import getpass
+import json
+import logging
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlparse
+
+import uvicorn
+
+import workbench
+from workbench.core import Engines, blobs, load_settings, whereabouts
+from workbench.core.jobs import runner
+
+from workbench.security.guard import Guard, HubGuard, LocalGuard
+from .rest import application
+
+log = logging.getLogger(__name__)
+
+
+def serve() -> None:
+    """Run the service until it is told to stop."""
+    workbench.load_rooms()
+    settings = load_settings()
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = settings.model_copy(
+        update={"urls": {"core.workers": "processes://", **settings.urls}}
+    )
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    engines = Engines(settings)
+    told = whereabouts()
+    prefix = told.service_prefix.rstrip("/")
+    local = LocalGuard(settings.home, getpass.getuser())
+    guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
+    address = urlparse(told.service_url or f"http://127.0.0.1:{settings.port}")
+    jobs = engines.get(runner)
+    launch = getattr(jobs, "launch", None)
+    if launch is not None:
+        launch(engines)
+    engines.get(blobs).sweep(settings.keep_uploads_s)
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((address.hostname or "127.0.0.1", address.port or 0))
+    port = listening.getsockname()[1]
+    note = settings.home / "run" / "studio.json"
+    _announce(note, f"http://127.0.0.1:{port}{prefix}/")
+    app = application(engines, guard, prefix=prefix)
+    config = uvicorn.Config(
+        _under(app, prefix), log_level="warning", proxy_headers=False, timeout_graceful_shutdown=3,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def _announce(note: Path, url: str) -> None:
+    note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    note.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+
+
+def _under(app: object, prefix: str) -> object:
+    """The hub's proxy passes the whole path on: mount the application at the prefix."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    return Starlette(routes=[Mount(prefix, app=app)], lifespan=app.router.lifespan_context)  # type: ignore[arg-type,attr-defined]
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,127 @@
+"""The Records of models."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from workbench.core import Record
+from workbench.graphs import Graph
+
+Task = Literal["classification", "regression"]
+
+
+class Figure(Record):
+    """A measured number with its interval."""
+
+    value: float
+    low: float
+    high: float
+    """95 % interval, by bootstrap over the rows of the test split."""
+
+
+class Field(Record):
+    """An input of a model."""
+
+    name: str
+    kind: str
+    categories: list[str] = []
+    """Most frequent first; empty for numbers."""
+    minimum: float | None = None
+    maximum: float | None = None
+    example: Any = None
+
+
+class Split(Record):
+    """How rows were set apart, by a hash of the row's position with the seed."""
+
+    train: int
+    validation: int
+    test: int
+    seed: int
+    explained: str
+
+
+class Model(Record):
+    """A trained and registered model. `mdl_…@1` names one version."""
+
+    id: str
+    name: str
+    version: int
+    estimator: str
+    """`network`, `logistic`, `linear`, `lightgbm`, `forest`, `majority`, `imported`."""
+    task: Task
+    target: str
+    classes: list[str]
+    """The target's classes, in the order of the probabilities; empty for regression."""
+    positive: str
+    """The class a decision is for (binary), else empty."""
+    inputs: list[Field]
+    product: str
+    """`prd_…@0`: what it was trained on."""
+    product_digest: str
+    split: Split | None
+    metrics: dict[str, Figure]
+    """On the untouched test split. Classification: accuracy, balanced_accuracy, auc, log_loss,
+    brier, f1. Regression: rmse, mae, r2."""
+    beside: dict[str, dict[str, Figure]]
+    """The same figures for `majority` (or `mean`), `logistic` (or `linear`), `lightgbm`."""
+    verdict: str
+    """One honest sentence: was it worth it?"""
+    seed: int
+    graph: Graph | None
+    parameters: int
+    """Trainable parameters."""
+    epochs: int
+    aliases: list[str]
+    run: str
+    """The MLflow run's id."""
+    registered: str
+    """The MLflow registered model and version: `models:/name/1`."""
+    artifacts: str
+    """Folder relative to the project's, holding model.json and the weights."""
+    digest: str
+    """`sha256:` over the artifact files."""
+    code: str
+    """Version of the Studio and git commit that trained it."""
+    environment: dict[str, str]
+    """Package → version of what touched the numbers."""
+    made_at: datetime
+    made_by: str
+    elapsed_s: float
+
+    @property
+    def ref(self) -> str:
+        """`mdl_…@1`"""
+        return f"{self.id}@{self.version}"
+
+
+class Prediction(Record):
+    """One row's answer."""
+
+    label: str | None
+    """The class; None for regression."""
+    value: float
+    """Probability of `positive` (binary), of the label (multi-class), or the predicted value."""
+    probabilities: dict[str, float] = {}
+
+
+class Predictions(Record):
+    """Answers, in the order of the rows."""
+
+    model: str
+    items: list[Prediction]
+    warnings: list[str] = []
+    """Values never seen in training, one sentence each."""
+
+
+class Comparison(Record):
+    """Models side by side on the same rows."""
+
+    models: list[str]
+    names: list[str]
+    metrics: dict[str, list[Figure | None]]
+    """Metric → a figure per model, in the order of `models`."""
+    same_rows: bool
+    """Whether all were measured on the same rows: only then do they compare."""
+    paired: dict[str, list[Figure | None]]
+    """Metric → difference to the first model with its paired bootstrap interval."""
+    explained: str

@@ -1,0 +1,166 @@
+"""One attempt of a job, in a process of its own.
+
+Reads its order as one JSON line on standard input; the end of standard input means the engine
+is gone, and the attempt ends too: nobody works unsupervised, and the fencing number makes sure
+that it could not commit anyway.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from workbench.core import Actor, Cancelled, Context, Engines, Settings, WorkbenchError, commit
+from workbench.core.context import utc_now
+from workbench.core.door import acting, undo
+from workbench.core.store import stores
+
+from . import ledger
+
+log = logging.getLogger(__name__)
+FLUSH_S = 0.15
+
+
+class Teller:
+    """A Reporter that writes what the job tells to the ledger, a few times a second."""
+
+    def __init__(self, engines: Engines, id: str, attempt: int) -> None:
+        self.id, self.attempt = id, attempt
+        self.stopped = threading.Event()
+        self._store = engines.get(stores)
+        self._told: list[tuple[str, str, dict[str, float]]] = []
+        self._progress: float | None = None
+        self._note = ""
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._flush_often, daemon=True)
+        self._thread.start()
+
+    def progress(self, share: float, note: str = "") -> None:
+        """See `workbench.core.Reporter`."""
+        with self._lock:
+            self._progress, self._note = min(max(float(share), 0.0), 1.0), note
+            self._told.append(("progress", note, {"share": self._progress}))
+        self.check()
+
+    def log(self, line: str) -> None:
+        """See `workbench.core.Reporter`."""
+        with self._lock:
+            self._told.append(("log", line[:4000], {}))
+
+    def metric(self, **values: float) -> None:
+        """See `workbench.core.Reporter`."""
+        with self._lock:
+            self._told.append(("metric", "", {k: float(v) for k, v in values.items()}))
+        self.check()
+
+    def check(self) -> None:
+        """See `workbench.core.Reporter`."""
+        if self.stopped.is_set():
+            raise Cancelled
+
+    def flush(self) -> None:
+        """Write what was told so far."""
+        with self._lock:
+            told, self._told = self._told, []
+            progress, self._progress = self._progress, None
+        with self._store.begin() as tx:
+            if not ledger.report(tx, self.id, self.attempt, utc_now(), told, progress, self._note):
+                self.stopped.set()
+
+    def close(self) -> None:
+        """Write the rest and stop."""
+        self._end.set()
+        self._thread.join()
+        self.flush()
+
+    def _flush_often(self) -> None:
+        while not self._end.wait(FLUSH_S):
+            if self._told or self._progress is not None:
+                try:
+                    self.flush()
+                except WorkbenchError:
+                    log.exception("what the job told could not be written yet")
+
+
+def run(order: dict[str, Any]) -> None:
+    """Run the attempt an order describes and commit its end."""
+    import workbench
+    from workbench.core import find_action
+
+    workbench.load_rooms()
+    settings = Settings.model_validate(order["settings"])
+    urls = {**settings.urls, "core.workers": "none://"}
+    engines = Engines(settings.model_copy(update={"urls": urls}))
+    id, attempt = str(order["job"]), int(order["attempt"])
+    row = ledger.row_of(engines.get(stores), id)
+    if row is None:
+        return
+    teller = Teller(engines, id, attempt)
+    signal.signal(signal.SIGTERM, lambda *_: teller.stopped.set())
+    actor = Actor.model_validate(row.actor)
+    ctx = Context(actor, row.project, engines, trace=row.trace, job=teller)
+    ctx.note(job=id)
+    state: Any
+    try:
+        with acting(ctx):
+            act = find_action(row.action)
+            result = act.run(ctx, **act.check(row.request))
+        teller.check()
+        teller.close()
+        ctx.note(**result)
+        commit(
+            ctx, row.action, row.request,
+            also=lambda tx: ledger.finish(
+                tx, id, ctx.now(), "done", attempt=attempt, result=result
+            ),
+        )
+        return
+    except Cancelled:
+        state, problem = "cancelled", None
+    except WorkbenchError as error:
+        state, problem = "failed", error.as_problem()
+    except MemoryError:
+        log.exception("out of memory")
+        state = "failed"
+        problem = WorkbenchError(
+            f"{row.action} ran out of memory.", hint="Use fewer rows or columns, then retry."
+        ).as_problem()
+    except Exception:
+        log.exception("the job failed", extra={"job": id, "trace": row.trace})
+        state = "failed"
+        problem = WorkbenchError(
+            f"{row.action} failed in a way we did not foresee (id {row.trace}).",
+            hint=f"Give an administrator that id; the cause is in logs/jobs/{id}.log.",
+        ).as_problem()
+    undo(ctx)
+    teller.close()
+    ended = ctx.fresh(trace=row.trace, refs={"job": id})
+    commit(
+        ended, row.action, row.request, outcome=state,
+        also=lambda tx: ledger.finish(tx, id, ctx.now(), state, attempt=attempt, error=problem),
+    )
+
+
+def main() -> None:
+    """Entry of the attempt's process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=order["settings"]["log_level"])
+    run(order)
+    sys.stdout.flush()
+    # Libraries may leave threads that never end; everything that counts is committed.
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Where jobs and what they tell are kept. Every change of state goes through here.
+
+    queued ──> running ──> done | failed | cancelled
+       └───────────────────────────────> cancelled
+
+An attempt carries a fencing number: what an older attempt writes is refused.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from workbench.core import FINISHED, Actor, Conflict, Job, NotFound, Page, Store
+from workbench.core.jobs import State
+from workbench.core.store import metadata
+
+from .types import Line
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("project", sa.String(64), nullable=False),
+    sa.Column("actor", sa.JSON, nullable=False),
+    sa.Column("action", sa.String(80), nullable=False),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("result", sa.JSON),
+    sa.Column("error", sa.JSON),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("stop", sa.Boolean, nullable=False),
+    sa.Column("trace", sa.String(40), nullable=False),
+    sa.Column("made_at", sa.String(40), nullable=False),
+    sa.Column("started_at", sa.String(40)),
+    sa.Column("finished_at", sa.String(40)),
+    sa.Index("ix_jobs_project_id", "project", "id"),
+)
+
+lines = sa.Table(
+    "job_lines",
+    metadata,
+    sa.Column("job", sa.String(40), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("values", sa.JSON, nullable=False),
+)
+
+
+def record(row: sa.Row[Any]) -> Job:
+    """A row as a Job."""
+    body = dict(row._mapping)
+    return Job.model_validate(body | {"actor": str(Actor.model_validate(body["actor"]))})
+
+
+def get(store: Store, project: str, id: str) -> Job:
+    """The job of that id; NotFound if the project has none."""
+    with store.read() as connection:
+        row = connection.execute(
+            sa.select(jobs).where(jobs.c.id == id, jobs.c.project == project)
+        ).first()
+    if row is None:
+        raise NotFound(f"This project has no job {id!r}.", hint="List the jobs.")
+    return record(row)
+
+
+def page(
+    store: Store, project: str, *, state: State | None, limit: int, after: str | None
+) -> Page[Job]:
+    """A project's jobs, newest first."""
+    query = sa.select(jobs).where(jobs.c.project == project)
+    query = query.order_by(jobs.c.id.desc()).limit(limit + 1)
+    if state:
+        query = query.where(jobs.c.state == state)
+    if after:
+        query = query.where(jobs.c.id < after)
+    with store.read() as connection:
+        found = [record(row) for row in connection.execute(query)]
+    return Page(items=found[:limit], next=found[limit - 1].id if len(found) > limit else None)
+
+
+def unfinished(store: Store) -> Sequence[sa.Row[Any]]:
+    """The rows of every job that is queued or running, oldest first."""
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(jobs).where(jobs.c.state.not_in(FINISHED)).order_by(jobs.c.id)
+        ).all()
+
+
+def row_of(store: Store, id: str) -> sa.Row[Any] | None:
+    """The row of a job, whatever its project."""
+    with store.read() as connection:
+        return connection.execute(sa.select(jobs).where(jobs.c.id == id)).first()
+
+
+def begin_attempt(tx: sa.Connection, id: str, now: datetime) -> int | None:
+    """The fencing number of a new attempt; None if the job needs none any more."""
+    row = tx.execute(sa.select(jobs).where(jobs.c.id == id)).first()
+    if row is None or row.state in FINISHED or row.stop:
+        return None
+    attempt = int(row.attempt) + 1
+    tx.execute(
+        sa.update(jobs)
+        .where(jobs.c.id == id)
+        .values(
+            state="running", attempt=attempt, progress=0.0, note="",
+            started_at=row.started_at or now.isoformat(),
+        )
+    )
+    tell(tx, id, now, [("state", "running", {"attempt": float(attempt)})])
+    return attempt
+
+
+def finish(
+    tx: sa.Connection,
+    id: str,
+    now: datetime,
+    state: State,
+    *,
+    attempt: int | None = None,
+    result: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+) -> None:
+    """End a job, once.
+
+    Raises:
+        Conflict: It has ended already, or a newer attempt owns it.
+    """
+    where = [jobs.c.id == id, jobs.c.state.not_in(FINISHED)]
+    if attempt is not None:
+        where.append(jobs.c.attempt == attempt)
+    values: dict[str, Any] = {"state": state, "finished_at": now.isoformat(), "error": error}
+    if state == "done":
+        values |= {"progress": 1.0, "result": result}
+    if tx.execute(sa.update(jobs).where(*where).values(values)).rowcount != 1:
+        raise Conflict(
+            f"The job {id} has ended already, or another attempt runs it.",
+            hint="Look at the job.",
+        )
+    tell(tx, id, now, [("state", state, {})])
+
+
+def ask_to_stop(tx: sa.Connection, id: str) -> None:
+    """Mark a job to be stopped; whoever runs it sees the mark."""
+    tx.execute(sa.update(jobs).where(jobs.c.id == id).values(stop=True))
+
+
+def report(
+    tx: sa.Connection,
+    id: str,
+    attempt: int,
+    now: datetime,
+    told: Sequence[tuple[str, str, dict[str, float]]],
+    progress: float | None,
+    note: str,
+) -> bool:
+    """Write what an attempt told; False if it is fenced off or asked to stop."""
+    row = tx.execute(sa.select(jobs.c.attempt, jobs.c.stop).where(jobs.c.id == id)).first()
+    if row is None or row.attempt != attempt:
+        return False
+    if progress is not None:
+        tx.execute(sa.update(jobs).where(jobs.c.id == id).values(progress=progress, note=note))
+    tell(tx, id, now, told)
+    return not row.stop
+
+
+def tell(
+    tx: sa.Connection, id: str, now: datetime, told: Sequence[tuple[str, str, dict[str, float]]]
+) -> None:
+    """Append lines to a job's log."""
+    if not told:
+        return
+    last = tx.execute(sa.select(sa.func.max(lines.c.seq)).where(lines.c.job == id)).scalar() or 0
+    tx.execute(
+        lines.insert(),
+        [
+            {
+                "job": id, "seq": last + offset, "at": now.isoformat(),
+                "kind": kind, "text": text, "values": values,
+            }
+            for offset, (kind, text, values) in enumerate(told, start=1)
+        ],
+    )
+
+
+def lines_after(store: Store, id: str, after: int, limit: int = 1000) -> list[Line]:
+    """A job's lines after a sequence number, oldest first."""
+    query = (
+        sa.select(lines.c.seq, lines.c.at, lines.c.kind, lines.c.text, lines.c["values"])
+        .where(lines.c.job == id, lines.c.seq > after)
+        .order_by(lines.c.seq)
+        .limit(limit)
+    )
+    with store.read() as connection:
+        return [
+            Line(seq=row[0], at=datetime.fromisoformat(row[1]), kind=row[2], text=row[3],
+                 values=row[4])
+            for row in connection.execute(query)
+        ]

@@ -1,0 +1,170 @@
+"""The dashboards' service: Panel behind the hub's sign-in, one page per file of `dashboards/`."""
+
+import contextvars
+import getpass
+import importlib.util
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import uvicorn
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+import workbench
+from workbench.core import Actor, Engines, WorkbenchError, load_settings, whereabouts
+from workbench.core.errors import MEDIA_TYPE
+from workbench.projects.spaces import TOUR
+from workbench.security.guard import Guard, HubGuard, LocalGuard, check_origin
+
+from .reader import Reader
+
+log = logging.getLogger(__name__)
+looking: contextvars.ContextVar[Actor] = contextvars.ContextVar("looking")
+
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+def folder() -> Path:
+    """Where the dashboards are: the checkout's `dashboards/`, or the wheel's copy."""
+    package = Path(workbench.__file__).parent
+    beside = package.parent / "dashboards"
+    return beside if beside.is_dir() else package / "dashboards"
+
+
+class Behind:
+    """An ASGI application behind the guard; made on the first signed-in request.
+
+    Panel is a second's import and 100 MB: nobody pays for it who looks at no dashboard.
+    """
+
+    def __init__(self, guard: Guard, engines: Engines, prefix: str) -> None:
+        self._guard, self._engines, self._prefix = guard, engines, prefix
+        self._inner: App | None = None
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await _lifespan(receive, send)
+        request = HTTPConnection(scope)
+        path = scope["path"].removeprefix(self._prefix)
+        try:
+            check_origin(request, self._engines.settings.hosts)
+            if path == "/oauth_callback" and isinstance(self._guard, HubGuard):
+                return await (await self._guard.signed_in(request))(scope, receive, send)
+            who = await self._guard.identify(request)
+        except WorkbenchError as error:
+            return await self._refuse(error, request)(scope, receive, send)
+        if path in ("", "/"):
+            return await self._index()(scope, receive, send)
+        if self._inner is None:
+            self._inner = _panel(self._engines, self._prefix)
+        looking.set(who.actor)
+        await self._inner(scope, receive, send)
+
+    def _refuse(self, error: WorkbenchError, request: HTTPConnection) -> Response:
+        page = "text/html" in request.headers.get("accept", "")
+        if error.status == 401 and page and isinstance(self._guard, HubGuard):
+            return self._guard.sign_in(str(request.url.path) + _query(request))
+        if page:
+            text = f"<h1>{escape(str(error))}</h1><p>{escape(error.hint)}</p>"
+            return HTMLResponse(text, status_code=error.status)
+        return JSONResponse(error.as_problem(), status_code=error.status, media_type=MEDIA_TYPE)
+
+    def _index(self) -> Response:
+        links = "".join(
+            f'<li><a href="{self._prefix}/{name}">{name}</a></li>' for name in _files()
+        )
+        return HTMLResponse(
+            f'<!doctype html><html lang="en"><title>Dashboards</title><h1>Dashboards</h1>'
+            f"<ul>{links}</ul></html>"
+        )
+
+
+def _files() -> dict[str, Path]:
+    return {each.stem: each for each in sorted(folder().glob("[a-z]*.py"))}
+
+
+def _query(request: HTTPConnection) -> str:
+    return f"?{request.url.query}" if request.url.query else ""
+
+
+def _panel(engines: Engines, prefix: str) -> App:
+    import panel
+    from fastapi import FastAPI
+    from panel.io.fastapi import add_applications
+
+    panel.extension("plotly", sizing_mode="stretch_width")
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    add_applications(
+        {name: _page(file, engines) for name, file in _files().items()},
+        app=app,
+        title={name: f"{name.title()} · NexusAI Studio" for name in _files()},
+        prefix=prefix,
+        sign_sessions=True,
+        secret_key=secrets.token_urlsafe(32).encode(),
+        include_headers=[],
+        include_cookies=[],
+        # The guard has compared Origin with Host already; any port of ours may be the proxy's.
+        websocket_origins=[f"{host}:*" for host in engines.settings.hosts],
+    )
+    return app
+
+
+def _page(file: Path, engines: Engines) -> Callable[[], Any]:
+    def made() -> Any:
+        import panel
+
+        try:
+            given = panel.state.session_args.get("project", [TOUR.encode()])[0].decode()
+            return _module(file).view(Reader(engines, looking.get(), given))
+        except WorkbenchError as error:
+            return panel.pane.Alert(f"{error} {error.hint}", alert_type="warning")
+
+    return made
+
+
+def _module(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"dashboards.{file.stem}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def serve() -> None:
+    """Run the dashboards' service until it is told to stop."""
+    workbench.load_rooms()
+    settings = load_settings()
+    logging.basicConfig(level=settings.log_level)
+    engines = Engines(settings)
+    told = whereabouts()
+    local = LocalGuard(settings.home, getpass.getuser())
+    guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
+    address = urlparse(told.service_url or "http://127.0.0.1:0")
+    prefix = (told.service_prefix if told.service_url else "/services/dashboards/").rstrip("/")
+    log.info("dashboards: %s", json.dumps(sorted(_files())))
+    uvicorn.run(
+        Behind(guard, engines, prefix),
+        host=address.hostname or "127.0.0.1",
+        port=address.port or 0,
+        log_level="warning",
+        proxy_headers=False,
+    )
+
+
+if __name__ == "__main__":
+    serve()
