@@ -84,7 +84,7 @@ e2e: setup ## The tests that drive a real browser (finds or installs one)
 lint: setup ## ruff, floors, eslint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	cd extensions && $(WITH_NODE) npm run lint --if-present
 
 .PHONY: types

@@ -7,6 +7,7 @@
 A folder is a capability; `core` holds the words they share, `api`, `cli` and `hub` the faces.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,14 @@ ROOMS = ("security", "pipelines", "projects", "audit", "data", "models", "ethics
 """The capabilities whose actions make the catalogue."""
 
 
-def load_rooms() -> None:
-    """Import every capability, so that the catalogue is complete. Imports no engine."""
-    for room in ROOMS:
-        import_module(f"{__name__}.{room}")
+def load_rooms(more: Iterable[str] = ()) -> None:
+    """Import every capability, so that the catalogue is complete. Imports no engine.
+
+    Args:
+        more: Modules outside this package (the setting `rooms`).
+    """
+    for module in (*(f"{__name__}.{room}" for room in ROOMS), *more):
+        import_module(module)
 
 
 def connect(url: str | None = None, *, project: str | None = None, **given: Any) -> "Workbench":

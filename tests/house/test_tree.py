@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_pin_is_exact(line: str) -> None:
 
 def test_what_we_ask_for_is_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    asked = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = {normal(re.split(r"[\s\[<>=!~;]", need)[0]) for need in asked} - {project["name"]}
     assert names - {normal(line.partition("==")[0].partition("[")[0]) for line in pins()} == set()
 

@@ -1,1 +1,1 @@
-"""The faces over one catalogue: REST, Python, MCP, TypeScript. Each is a loop; none knows a room."""
+"""The faces over one catalogue: REST, Python, MCP. Each is a loop; none knows a room."""

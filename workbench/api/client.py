@@ -149,9 +149,7 @@ class _Room:
         def ask(*given: Any, key: str = "", **named: Any) -> Any:
             if len(given) > len(names):
                 raise TypeError(f"{act.name} takes at most {len(names)} arguments")
-            return self._wb.call(
-                act.name, dict(zip(names, given, strict=False)) | named, key=key
-            )
+            return self._wb.call(act.name, dict(zip(names, given, strict=False)) | named, key=key)
 
         ask.__name__, ask.__doc__ = verb, act.doc
         return ask
@@ -193,7 +191,9 @@ class RunningJob(Job):
         if done.state == "cancelled":
             from workbench.core import Conflict
 
-            raise Conflict(f"The job {self.id} was cancelled.", hint="Retry it if you still want it.")
+            raise Conflict(
+                f"The job {self.id} was cancelled.", hint="Retry it if you still want it."
+            )
         return done
 
     def refresh(self) -> "RunningJob":
@@ -316,14 +316,10 @@ class OverHttp:
         """See `Transport`. Changes carry a key, so a lost answer is asked for again safely."""
         act = find_action(name)
         method, path = act.route
-        plain = json.loads(
-            json.dumps(request, default=lambda value: value.model_dump(mode="json"))
-        )
+        plain = json.loads(json.dumps(request, default=lambda value: value.model_dump(mode="json")))
         path = path.replace("{id}", str(plain.pop("id", ""))) if "{id}" in path else path
         headers = {} if act.effect == "read" else {"idempotency-key": key or new_id("key")}
-        body: dict[str, Any] = (
-            {"params": plain} if method in ("GET", "DELETE") else {"json": plain}
-        )
+        body: dict[str, Any] = {"params": plain} if method in ("GET", "DELETE") else {"json": plain}
         answer = self._send(method, path, headers=headers, **body)
         return TypeAdapter(act.gives).validate_json(answer.content)
 

@@ -1,4 +1,4 @@
-"""MCP: every action but streams is a tool; its docstring the description, its request the schema."""
+"""MCP: every action but streams is a tool, its docstring the description."""
 
 from typing import Any
 
@@ -18,6 +18,9 @@ import workbench
 from workbench.core import Action, NotFound, WorkbenchError, catalogue
 
 from .client import Workbench
+
+KEY_META = "workbench/idempotency-key"
+"""Where a client puts its idempotency key in a call's `_meta`."""
 
 
 def tools() -> list[Tool]:
@@ -53,8 +56,9 @@ def server(wb: Workbench) -> "Server[Any]":
             act = by_tool.get(params.name)
             if act is None:
                 raise NotFound(f"There is no tool {params.name!r}.", hint="List the tools.")
+            key = str(dict(params.meta or {}).get(KEY_META, ""))
             answer = await anyio.to_thread.run_sync(
-                lambda: wb.call(act.name, dict(params.arguments or {}))
+                lambda: wb.call(act.name, dict(params.arguments or {}), key=key)
             )
         except WorkbenchError as error:
             problem = error.as_problem()

@@ -8,8 +8,8 @@ from typing import Any
 
 import workbench
 from workbench.core import Engines, load_settings
-
 from workbench.security.guard import LocalGuard
+
 from .rest import application
 
 

@@ -36,7 +36,6 @@ from workbench.core.policy import policies
 from workbench.core.store import stores
 from workbench.projects import Project, resolve
 from workbench.projects.spaces import visible
-
 from workbench.security.guard import Asker, Guard, HubGuard, check_origin, check_xsrf, xsrf_for
 
 log = logging.getLogger(__name__)
@@ -172,13 +171,14 @@ def _add_action(
             if name != "id"
         }
         takes = create_model(
-            f"{act.takes.__name__}Rest", __config__=act.takes.model_config, **fields  # type: ignore[call-overload]
+            f"{act.takes.__name__}Rest",
+            __config__=act.takes.model_config,
+            **fields,  # type: ignore[call-overload]
         )
     if method in ("GET", "DELETE"):
         # `project` may be given in the query too: an EventSource cannot set headers.
-        takes = create_model(
-            f"{takes.__name__}Query", __base__=takes, project=(str | None, None)
-        )
+        query = create_model(f"{takes.__name__}Query", __base__=takes, project=(str | None, None))
+        takes = query
         source: Any = Query()
     else:
         source = Body()
@@ -214,9 +214,7 @@ def _add_action(
         ),
     ]
     if in_path:
-        parameters.append(
-            inspect.Parameter("id", inspect.Parameter.KEYWORD_ONLY, annotation=str)
-        )
+        parameters.append(inspect.Parameter("id", inspect.Parameter.KEYWORD_ONLY, annotation=str))
     if method in ("GET", "DELETE") or takes.model_fields:
         parameters.append(
             inspect.Parameter(
@@ -253,9 +251,7 @@ def _json(value: dict[str, Any]) -> str:
     return bytes(JSONResponse(value).body).decode()
 
 
-def _add_blobs(
-    app: FastAPI, engines: Engines, context: Callable[..., Awaitable[Context]]
-) -> None:
+def _add_blobs(app: FastAPI, engines: Engines, context: Callable[..., Awaitable[Context]]) -> None:
     signer = Signer(engines.settings.home)
     keeper = engines.get(blobs)
 
@@ -280,9 +276,7 @@ def _add_blobs(
         return await asyncio.to_thread(keeper.append, project, id, offset, data)
 
     @app.get("/api/v1/blobs/{project}/{id}/state", tags=["studio"], operation_id="upload_state")
-    async def state(
-        project: str, id: str, ctx: Annotated[Context, Depends(context)]
-    ) -> Blob:
+    async def state(project: str, id: str, ctx: Annotated[Context, Depends(context)]) -> Blob:
         """Where an upload is: go on from `received`."""
         if project != ctx.project:
             raise NotFound(f"There is no upload {id!r} in this project.")
@@ -346,19 +340,25 @@ def _add_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return answer(
-            Invalid(f"The request cannot be read at {where}: {first['msg']}.",
-                    hint="Send a JSON object.")
+            Invalid(
+                f"The request cannot be read at {where}: {first['msg']}.",
+                hint="Send a JSON object.",
+            )
         )
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
             return answer(
-                NotFound(f"There is nothing at {request.url.path}.",
-                         hint="See api/v1/openapi.json for what there is.")
+                NotFound(
+                    f"There is nothing at {request.url.path}.",
+                    hint="See api/v1/openapi.json for what there is.",
+                )
             )
         problem = WorkbenchError(str(error.detail)).as_problem() | {
-            "title": "Invalid", "type": "urn:workbench:error:invalid", "status": error.status_code
+            "title": "Invalid",
+            "type": "urn:workbench:error:invalid",
+            "status": error.status_code,
         }
         return JSONResponse(problem, status_code=error.status_code, media_type=MEDIA_TYPE)
 
@@ -372,5 +372,3 @@ def _add_errors(app: FastAPI) -> None:
                 hint="Give an administrator that id; it finds the line in the log.",
             )
         )
-
-

@@ -9,12 +9,15 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 import workbench
 from workbench.core import Engines, blobs, load_settings, whereabouts
 from workbench.core.jobs import runner
-
 from workbench.security.guard import Guard, HubGuard, LocalGuard
+
 from .rest import application
 
 log = logging.getLogger(__name__)
@@ -22,8 +25,8 @@ log = logging.getLogger(__name__)
 
 def serve() -> None:
     """Run the service until it is told to stop."""
-    workbench.load_rooms()
     settings = load_settings()
+    workbench.load_rooms(settings.rooms)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = settings.model_copy(
         update={"urls": {"core.workers": "processes://", **settings.urls}}
@@ -51,7 +54,10 @@ def serve() -> None:
     _announce(note, f"http://127.0.0.1:{port}{prefix}/")
     app = application(engines, guard, prefix=prefix)
     config = uvicorn.Config(
-        _under(app, prefix), log_level="warning", proxy_headers=False, timeout_graceful_shutdown=3,
+        _under(app, prefix),
+        log_level="warning",
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])
@@ -64,12 +70,9 @@ def _announce(note: Path, url: str) -> None:
     note.write_text(json.dumps({"url": url, "pid": os.getpid()}))
 
 
-def _under(app: object, prefix: str) -> object:
+def _under(app: FastAPI, prefix: str) -> Starlette:
     """The hub's proxy passes the whole path on: mount the application at the prefix."""
-    from starlette.applications import Starlette
-    from starlette.routing import Mount
-
-    return Starlette(routes=[Mount(prefix, app=app)], lifespan=app.router.lifespan_context)  # type: ignore[arg-type,attr-defined]
+    return Starlette(routes=[Mount(prefix, app=app)], lifespan=app.router.lifespan_context)
 
 
 if __name__ == "__main__":

@@ -140,9 +140,7 @@ async def follow(ctx: Context, after: int = -1) -> AsyncIterator[Event]:
         now = ctx.store.token()
         if now != token:
             token = now
-            for event in await asyncio.to_thread(
-                tail, ctx.store, after=after, project=ctx.project
-            ):
+            for event in await asyncio.to_thread(tail, ctx.store, after=after, project=ctx.project):
                 after = event.seq
                 yield event
         await asyncio.sleep(FOLLOW_S)

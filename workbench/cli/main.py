@@ -88,8 +88,11 @@ def _command(act: Action) -> click.Command:
         )
     if act.effect == "blob":
         options.append(
-            click.Option(["--output", "-o"], type=click.Path(path_type=Path),
-                         help="Save the bytes to this file.")
+            click.Option(
+                ["--output", "-o"],
+                type=click.Path(path_type=Path),
+                help="Save the bytes to this file.",
+            )
         )
 
     def run(**given: Any) -> None:
@@ -112,8 +115,9 @@ def _command(act: Action) -> click.Command:
         ]
         if missing:
             raise click.UsageError(f"Missing {', '.join(missing)}.")
-        _perform(act, request, project=project, as_json=as_json, detach=detach, key=key,
-                 output=output)
+        _perform(
+            act, request, project=project, as_json=as_json, detach=detach, key=key, output=output
+        )
 
     return click.Command(
         act.verb.replace("_", "-"),
@@ -215,14 +219,13 @@ def _perform(
         click.echo(answer.model_dump_json() if as_json else show.text(answer))
         if act.effect == "job" and answer.state in ("failed", "cancelled"):
             problem = answer.error or {
-                "title": "Conflict", "detail": f"The job {answer.id} was cancelled."
+                "title": "Conflict",
+                "detail": f"The job {answer.id} was cancelled.",
             }
             raise WorkbenchError.from_problem(problem)
 
 
-@click.group(
-    cls=Rooms, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=Rooms, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(workbench.__version__, prog_name="workbench")
 def cli() -> None:
     pass

@@ -72,7 +72,9 @@ def listener(port: int) -> str:
     try:
         for each in psutil.net_connections("tcp"):
             if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid:
-                return f"{psutil.Process(each.pid).name()} (process {each.pid})"
+                # Some programs rename their first thread, which is what `name()` tells.
+                command = psutil.Process(each.pid).cmdline() or ["a process"]
+                return f"{Path(command[0]).name} (process {each.pid})"
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         return ""
     return ""

@@ -8,6 +8,7 @@ kill -9 leaves elsewhere is stopped by the next start, from the account in `run/
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -242,7 +243,7 @@ class _Studio:
                 except httpx.TransportError:
                     pass
                 self.family.look(self.hub.pid if self.hub else 0)
-                time.sleep(0.1)
+                time.sleep(0.2)
         raise Unavailable(
             f"{self.url}{page} did not answer in {START_S:.0f} s.",
             hint=f"{gist(self.log)} See {self.log.parent}.".strip(),
@@ -321,6 +322,9 @@ def gist(log: Path) -> str:
         lines = file.read().decode(errors="replace").splitlines()
     telling = [line.strip() for line in lines if line.strip() and not line.startswith(" ")]
     for line in reversed(telling):
+        service = re.search(r"Service (\w+) exited", line)
+        if service:
+            return f"Its service {service[1]} ended. {gist(log.with_name(f'{service[1]}.log'))}"
         if "Error" in line or "[C " in line or "[E " in line:
             return f"It said: {line[:200]}."
     return f"It said last: {telling[-1][:200]}." if telling else ""

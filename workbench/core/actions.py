@@ -153,7 +153,7 @@ def action(
         def get_report(ctx: Context, id: str) -> Report:
             \"\"\"A report made earlier in this project.
 
-            Args:
+    Args:
                 id: The report's id.
             \"\"\"
     """
@@ -166,16 +166,17 @@ def action(
         fields: dict[str, Any] = {}
         for p in parameters:
             default = ... if p.default is p.empty else p.default
-            fields[p.name] = (Annotated[hints[p.name], Field(description=told.get(p.name))], default)
+            fields[p.name] = (
+                Annotated[hints[p.name], Field(description=told.get(p.name))],
+                default,
+            )
         name = f"{run.__module__.split('.')[1]}.{run.__name__}"
         if name in catalogue:
             raise ValueError(f"{run.__module__} names an action {name!r} that exists already")
         if effect in ("write", "job") and not undo:
             raise ValueError(f"{name} does not say how it is taken back (undo=…)")
         title = "".join(word.title() for word in re.split(r"[._]", name))
-        takes = create_model(
-            f"{title}Request", __config__=ConfigDict(extra="forbid"), **fields
-        )
+        takes = create_model(f"{title}Request", __config__=ConfigDict(extra="forbid"), **fields)
         gives = hints["return"]
         if effect == "stream":
             gives = get_args(gives)[0] if get_origin(gives) else gives

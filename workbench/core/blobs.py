@@ -87,7 +87,10 @@ class FileBlobs:
                 hint="Free space, or upload less.",
             )
         blob = Blob(
-            id=new_id("blb"), name=Path(name).name[:200] or "data", size=size, received=0,
+            id=new_id("blb"),
+            name=Path(name).name[:200] or "data",
+            size=size,
+            received=0,
             media_type=media_type,
         )
         folder = self._root / project / blob.id
@@ -146,7 +149,10 @@ class FileBlobs:
         self, project: str, file: Path, name: str, media_type: str = "application/octet-stream"
     ) -> Blob:
         blob = Blob(
-            id=new_id("blb"), name=name, size=file.stat().st_size, received=file.stat().st_size,
+            id=new_id("blb"),
+            name=name,
+            size=file.stat().st_size,
+            received=file.stat().st_size,
             media_type=media_type,
         )
         folder = self._ensured() / project / blob.id
@@ -227,7 +233,8 @@ class Signer:
     def url(self, project: str, id: str, now: float | None = None) -> str:
         """A path that downloads the blob until `URL_LIFE_S` from now."""
         expires = int(now if now is not None else time.time()) + URL_LIFE_S
-        return f"/api/v1/blobs/{project}/{id}?expires={expires}&signature={self._sign(project, id, expires)}"
+        signature = self._sign(project, id, expires)
+        return f"/api/v1/blobs/{project}/{id}?expires={expires}&signature={signature}"
 
     def check(self, project: str, id: str, expires: int, signature: str) -> None:
         """Return if the reference is ours and still good; raise Forbidden otherwise."""

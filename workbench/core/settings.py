@@ -33,15 +33,18 @@ class Settings(BaseModel):
         default_factory=lambda: ["127.0.0.1", "localhost", "[::1]"],
         description="Host names the Studio answers to; a request for another one is Forbidden.",
     )
+    rooms: list[str] = Field(
+        default_factory=list,
+        description="Modules outside this package whose actions join the catalogue, "
+        "named `<package>.<capability>`.",
+    )
     upload_limit_bytes: int = Field(
         20 * 1024**3, ge=1, description="The largest upload, in bytes, also after decompression."
     )
     columns_limit: int = Field(
         2_000, ge=1, description="The most columns a product may have; more is Limited."
     )
-    query_limit_s: float = Field(
-        30.0, gt=0, description="The longest a query may run, in seconds."
-    )
+    query_limit_s: float = Field(30.0, gt=0, description="The longest a query may run, in seconds.")
     query_limit_rows: int = Field(
         10_000, ge=1, description="The most rows a query or a preview answers."
     )

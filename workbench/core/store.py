@@ -119,9 +119,7 @@ class Store:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        lock = (
-            FileLock(f"{self.engine.url.database}.migrating") if self.lite else threading.Lock()
-        )
+        lock = FileLock(f"{self.engine.url.database}.migrating") if self.lite else threading.Lock()
         with lock, self.engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -166,6 +164,4 @@ stores = Port[Store](
     "core.store", default="sqlite:///", doc="The relational database of records, jobs and events."
 )
 stores.engine("sqlite", "workbench.core.store:Store")
-stores.engine(
-    "postgresql", "workbench.core.store:Store", hint="Install nexus-workbench[postgres]."
-)
+stores.engine("postgresql", "workbench.core.store:Store", hint="Install nexus-workbench[postgres].")

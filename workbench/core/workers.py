@@ -40,7 +40,10 @@ class ProcessWorkers:
             )
         pool = self._pool
         who = ctx.actor.model_dump()
-        plain = {k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v for k, v in request.items()}
+        plain = {
+            k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v
+            for k, v in request.items()
+        }
         try:
             return await asyncio.wrap_future(
                 pool.submit(_work, who, ctx.project, ctx.trace, name, plain, key)
@@ -68,8 +71,10 @@ def _start(settings: dict[str, Any]) -> None:
     import workbench
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    workbench.load_rooms()
-    _engines = Engines(Settings.model_validate(settings | {"urls": settings["urls"] | {"core.workers": "none://"}}))
+    workbench.load_rooms(settings["rooms"])
+    _engines = Engines(
+        Settings.model_validate(settings | {"urls": settings["urls"] | {"core.workers": "none://"}})
+    )
 
 
 def _work(

@@ -1,4 +1,4 @@
-"""Ethics: how a model treats groups of people, with honest intervals, and a gate that can say no."""
+"""Ethics: how a model treats groups of people, with honest intervals, and a gate."""
 
 from .actions import assess, gate, get_report, list_reports
 from .types import Attribute, Gate, Group, Report, Verdict

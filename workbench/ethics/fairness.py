@@ -4,6 +4,7 @@ The group metrics are fairlearn's; the intervals are ours (`intervals`).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from workbench.core import Invalid
@@ -93,7 +94,13 @@ def assess_attribute(
     compared = [each for each in made if each.rows >= SMALL]
     if len(compared) < 2:
         return Attribute(
-            name=name, groups=made, gap=0.0, low=0.0, high=1.0, ratio=1.0, equalized_odds=None,
+            name=name,
+            groups=made,
+            gap=0.0,
+            low=0.0,
+            high=1.0,
+            ratio=1.0,
+            equalized_odds=None,
             verdict="too few to tell",
             sentence=f"By {name}: fewer than two groups have {SMALL} rows; nothing can be told.",
         )
@@ -162,7 +169,7 @@ def banded(values: Sequence[Any], kind: str) -> list[str]:
     edges = np.unique(np.quantile(np.asarray(present, dtype=float), np.linspace(0, 1, BANDS + 1)))
     names = [
         f"{low:g} to {high:g}" if index == len(edges) - 2 else f"{low:g} to under {high:g}"
-        for index, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+        for index, (low, high) in enumerate(pairwise(edges))
     ]
     last = len(names) - 1
     return [

@@ -40,9 +40,7 @@ def check(graph: Graph) -> list[str]:
 def sources(graph: Graph, node: str) -> list[str]:
     """The nodes whose results come into a node, in the order of the edges' ids."""
     return [
-        graph.edges[edge].source
-        for edge in sorted(graph.edges)
-        if graph.edges[edge].target == node
+        graph.edges[edge].source for edge in sorted(graph.edges) if graph.edges[edge].target == node
     ]
 
 
@@ -74,7 +72,8 @@ def sizes(graph: Graph, inputs: int, outputs: int) -> dict[str, int]:
         else:
             if KINDS[node.layer].join in ("add", "mul") and len(set(lengths)) > 1:
                 told = ", ".join(
-                    f"{source!r} has {length}" for source, length in zip(given, lengths, strict=True)
+                    f"{source!r} has {length}"
+                    for source, length in zip(given, lengths, strict=True)
                 )
                 raise Invalid(
                     f"The node {id!r} ({node.layer}) needs vectors of one length, "

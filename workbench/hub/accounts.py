@@ -170,7 +170,7 @@ class Welcome(Form):
             "welcome.html",
             400 if problem else 200,
             token=token,
-            name=name,
+            person=name,
             known=known,
             fixed=known or not link.admin,
             problem=problem,

@@ -4,12 +4,12 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from traitlets.config import Application, Config
+from traitlets.config.loader import PyFileConfigLoader
 
 from workbench.core import Settings, load_settings
-
-if TYPE_CHECKING:
-    from traitlets.config import Config
 
 SERVICES = {"studio": "workbench.api.serve", "dashboards": "workbench.publishing.serve"}
 HERE = Path(__file__).parent
@@ -17,8 +17,10 @@ HERE = Path(__file__).parent
 _reading = False
 
 
-def configure(c: "Config", file: str) -> None:
+def configure(c: Config, file: str) -> None:
     """Fill in the configuration of whichever application reads the file.
+
+    A file of one's own, named by `WORKBENCH_CONFIG`, is read after this one and wins.
 
     Args:
         c: The configuration being read.
@@ -29,17 +31,19 @@ def configure(c: "Config", file: str) -> None:
         return
     if _application() == "JupyterHub":
         # The settings stand in the same file, which is read once more for them.
+        own = Path(os.environ.get("WORKBENCH_CONFIG") or file)
         _reading = True
         try:
-            settings = load_settings(Path(file))
+            configure_hub(c, load_settings(own), file)
+            if not own.samefile(file):
+                c.merge(PyFileConfigLoader(own.name, path=str(own.parent)).load_config())
         finally:
             _reading = False
-        configure_hub(c, settings, file)
     elif "jupyter_server" in sys.modules:
         configure_server(c)
 
 
-def configure_hub(c: "Config", settings: Settings, file: str) -> None:
+def configure_hub(c: Config, settings: Settings, file: str) -> None:
     """JupyterHub: everything below the home, one address, services behind its sign-in."""
     from .accounts import StudioAuthenticator
     from .processes import free_ports
@@ -102,7 +106,7 @@ def configure_hub(c: "Config", settings: Settings, file: str) -> None:
     ]
 
 
-def configure_server(c: "Config") -> None:
+def configure_server(c: Config) -> None:
     """A person's JupyterLab: no news, no second welcome page, databases in the person's folder."""
     from jupyter_core.paths import jupyter_data_dir
 
@@ -118,8 +122,6 @@ def configure_server(c: "Config") -> None:
 
 
 def _application() -> str:
-    from traitlets.config import Application
-
     return type(Application.instance()).__name__ if Application.initialized() else ""
 
 

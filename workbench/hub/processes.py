@@ -42,7 +42,7 @@ def is_same(pid: int, created: float) -> bool:
     try:
         process = psutil.Process(pid)
         alive = process.status() != psutil.STATUS_ZOMBIE
-        return alive and abs(process.create_time() - created) < 1
+        return bool(alive and abs(process.create_time() - created) < 0.1)
     except psutil.NoSuchProcess:
         return False
 

@@ -60,7 +60,8 @@ def install_proxy(home: Path) -> Path:
     npm = binary.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     env = os.environ | {"PATH": f"{binary.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [str(binary), str(npm), "install", "--prefix", str(folder), "--omit=dev"]
-    command += ["--no-audit", "--no-fund", "--loglevel=http", f"configurable-http-proxy@{VERSION}"]
+    command += ["--no-audit", "--no-fund", "--loglevel=error", f"configurable-http-proxy@{VERSION}"]
+    print(f"\ninstalling configurable-http-proxy {VERSION} with npm, once …", file=sys.stderr)
     try:
         done = subprocess.run(command, env=env, stdout=sys.stderr, timeout=300, check=False)
     except subprocess.TimeoutExpired as error:

@@ -26,7 +26,10 @@ GRACE_S = 8.0
 class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
     """Starts `jupyterhub-singleuser` with what a kernel needs to find the Studio, and no more."""
 
-    settings: Settings = AnyTrait(help="The Studio's settings.").tag(config=True)
+    pid: int
+    settings: Settings = AnyTrait(  # type: ignore[assignment]
+        help="The Studio's settings."
+    ).tag(config=True)
     studio_url = Unicode(help="Where kernels reach the Studio's service.").tag(config=True)
     created = Float(0.0, help="When the process was started, in seconds since the epoch.")
 

@@ -91,8 +91,8 @@ def run(order: dict[str, Any]) -> None:
     import workbench
     from workbench.core import find_action
 
-    workbench.load_rooms()
     settings = Settings.model_validate(order["settings"])
+    workbench.load_rooms(settings.rooms)
     urls = {**settings.urls, "core.workers": "none://"}
     engines = Engines(settings.model_copy(update={"urls": urls}))
     id, attempt = str(order["job"]), int(order["attempt"])
@@ -113,7 +113,9 @@ def run(order: dict[str, Any]) -> None:
         teller.close()
         ctx.note(**result)
         commit(
-            ctx, row.action, row.request,
+            ctx,
+            row.action,
+            row.request,
             also=lambda tx: ledger.finish(
                 tx, id, ctx.now(), "done", attempt=attempt, result=result
             ),
@@ -140,7 +142,10 @@ def run(order: dict[str, Any]) -> None:
     teller.close()
     ended = ctx.fresh(trace=row.trace, refs={"job": id})
     commit(
-        ended, row.action, row.request, outcome=state,
+        ended,
+        row.action,
+        row.request,
+        outcome=state,
         also=lambda tx: ledger.finish(tx, id, ctx.now(), state, attempt=attempt, error=problem),
     )
 

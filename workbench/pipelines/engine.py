@@ -41,6 +41,10 @@ GRACE_S = 10.0
 POLL_S = 0.1
 
 
+class Interrupted(BaseException):
+    """The engine is closing. Not an Exception: DBOS leaves such a workflow to be recovered."""
+
+
 class DurableJobs:
     """Runs jobs through DBOS; one per process, one process per home.
 
@@ -54,6 +58,8 @@ class DurableJobs:
         self._launching = threading.Lock()
         self._launched = False
         self._engines: Engines | None = None
+        self._running = threading.Condition()
+        self._attempts = 0
 
     def plan(self, ctx: Context, action: str, request: dict[str, Any]) -> Job:
         """See `workbench.core.jobs.Jobs`."""
@@ -72,7 +78,7 @@ class DurableJobs:
     def put(self, tx: sa.Connection, job: Job) -> None:
         """See `workbench.core.jobs.Jobs`."""
         kind, _, name = job.actor.partition(":")
-        actor = Actor(kind=kind, name=name)  # type: ignore[arg-type]
+        actor = Actor.model_validate({"kind": kind, "name": name})
         tx.execute(
             ledger.jobs.insert().values(
                 id=job.id,
@@ -149,7 +155,9 @@ class DurableJobs:
         from dbos import DBOS
 
         _closing.set()
-        DBOS.destroy(workflow_completion_timeout_sec=int(GRACE_S))
+        with self._running:
+            self._running.wait_for(lambda: not self._attempts, timeout=GRACE_S + 2)
+        DBOS.destroy()
         _closing.clear()
         self._launched = False
         _active.clear()
@@ -162,7 +170,21 @@ class DurableJobs:
             DBOS.enqueue_workflow(QUEUE, _workflow(), id)
 
     def run_attempt(self, id: str) -> str:
-        """Run one attempt of a job in a process of its own, until it ends or is stopped."""
+        """Run one attempt of a job in a process of its own, until it ends or is stopped.
+
+        Raises:
+            Interrupted: The engine is closing; the job is left to its next launch.
+        """
+        with self._running:
+            self._attempts += 1
+        try:
+            return self._attempt(id)
+        finally:
+            with self._running:
+                self._attempts -= 1
+                self._running.notify_all()
+
+    def _attempt(self, id: str) -> str:
         engines = self._engines
         assert engines is not None
         store = engines.get(stores)
@@ -185,14 +207,16 @@ class DurableJobs:
             )
         assert process.stdin is not None
         order = {
-            "settings": engines.settings.model_dump(mode="json"), "job": id, "attempt": attempt,
+            "settings": engines.settings.model_dump(mode="json"),
+            "job": id,
+            "attempt": attempt,
         }
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()
         outcome = self._watch(id, process, store, engines.settings.job_limit_s)
         process.stdin.close()
         if _closing.is_set():
-            return "interrupted"
+            raise Interrupted
         row = ledger.row_of(store, id)
         if row is not None and row.state == "running" and row.attempt == attempt:
             self._explain(id, row, process.returncode, outcome)
@@ -228,15 +252,21 @@ class DurableJobs:
         if outcome == "timeout":
             assert self._engines is not None
             limit = self._engines.settings.job_limit_s
-            why = (f"{row.action} ran longer than {limit:g} s and was stopped.",
-                   "Ask for less, or raise `job_limit_s`.")
+            why = (
+                f"{row.action} ran longer than {limit:g} s and was stopped.",
+                "Ask for less, or raise `job_limit_s`.",
+            )
         elif code == -signal.SIGKILL:
-            why = (f"{row.action} was killed after {row.note or 'it started'!r}, "
-                   "most likely because the machine ran out of memory.",
-                   "Use fewer rows or columns, or a machine with more memory; then retry.")
+            why = (
+                f"{row.action} was killed after {row.note or 'it started'!r}, "
+                "most likely because the machine ran out of memory.",
+                "Use fewer rows or columns, or a machine with more memory; then retry.",
+            )
         else:
-            why = (f"{row.action} stopped without an answer (exit {code}).",
-                   f"An administrator finds the cause in logs/jobs/{id}.log.")
+            why = (
+                f"{row.action} stopped without an answer (exit {code}).",
+                f"An administrator finds the cause in logs/jobs/{id}.log.",
+            )
         problem = Unavailable(why[0], hint=why[1]).as_problem()
         return self._end(id, "failed", problem)
 
@@ -248,7 +278,10 @@ class DurableJobs:
         ctx = Context(Actor.model_validate(row.actor), row.project, self._engines)
         ctx.note(job=id)
         commit(
-            ctx, row.action, row.request, outcome=state,
+            ctx,
+            row.action,
+            row.request,
+            outcome=state,
             also=lambda tx: ledger.finish(tx, id, ctx.now(), state, error=error),
         )
 
@@ -265,11 +298,7 @@ def _workflow() -> Any:
 
         @DBOS.step(name="attempt")
         def attempt(id: str) -> str:
-            outcome = _active["jobs"].run_attempt(id)
-            if outcome == "interrupted":
-                # Leave the workflow pending: the next launch recovers it.
-                threading.Event().wait()
-            return outcome
+            return _active["jobs"].run_attempt(id)
 
         @DBOS.workflow(name="run_job")
         def run_job(id: str) -> str:

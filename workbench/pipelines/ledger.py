@@ -108,7 +108,10 @@ def begin_attempt(tx: sa.Connection, id: str, now: datetime) -> int | None:
         sa.update(jobs)
         .where(jobs.c.id == id)
         .values(
-            state="running", attempt=attempt, progress=0.0, note="",
+            state="running",
+            attempt=attempt,
+            progress=0.0,
+            note="",
             started_at=row.started_at or now.isoformat(),
         )
     )
@@ -180,8 +183,12 @@ def tell(
         lines.insert(),
         [
             {
-                "job": id, "seq": last + offset, "at": now.isoformat(),
-                "kind": kind, "text": text, "values": values,
+                "job": id,
+                "seq": last + offset,
+                "at": now.isoformat(),
+                "kind": kind,
+                "text": text,
+                "values": values,
             }
             for offset, (kind, text, values) in enumerate(told, start=1)
         ],
@@ -198,7 +205,12 @@ def lines_after(store: Store, id: str, after: int, limit: int = 1000) -> list[Li
     )
     with store.read() as connection:
         return [
-            Line(seq=row[0], at=datetime.fromisoformat(row[1]), kind=row[2], text=row[3],
-                 values=row[4])
+            Line(
+                seq=row[0],
+                at=datetime.fromisoformat(row[1]),
+                kind=row[2],
+                text=row[3],
+                values=row[4],
+            )
             for row in connection.execute(query)
         ]

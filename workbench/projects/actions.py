@@ -1,5 +1,7 @@
 """Create, list and look at projects."""
 
+import shutil
+
 import sqlalchemy as sa
 
 from workbench.core import Conflict, Context, NotFound, Page, action, new_id
@@ -10,9 +12,7 @@ from .types import Project
 
 
 @action(effect="write", undo="compensate:projects.delete_project")
-def create_project(
-    ctx: Context, name: str, title: str = "", description: str = ""
-) -> Project:
+def create_project(ctx: Context, name: str, title: str = "", description: str = "") -> Project:
     """Make a project; whoever makes it owns it.
 
     Args:
@@ -47,7 +47,7 @@ def create_project(
             ) from error
         grant(tx, project.id, str(ctx.actor), "owner")
 
-    ctx.on_abort(lambda: (folder.rmdir(), folder.parent.rmdir()) and None)
+    ctx.on_abort(lambda: shutil.rmtree(folder.parent))
     ctx.note(project=project.id)
     ctx.stage(write)
     return project

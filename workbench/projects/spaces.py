@@ -52,9 +52,7 @@ def visible(store: Store, actor: Actor) -> list[Project]:
         roles = {row.project: row.role for row in connection.execute(mine)}
         if not (actor.admin and actor.kind == "person"):
             query = query.where(projects.c.id.in_(roles))
-        return [
-            _record(row, roles.get(row.id, "owner")) for row in connection.execute(query).all()
-        ]
+        return [_record(row, roles.get(row.id, "owner")) for row in connection.execute(query).all()]
 
 
 def find(store: Store, actor: Actor, name_or_id: str) -> Project | None:

@@ -77,9 +77,7 @@ class Behind:
         return JSONResponse(error.as_problem(), status_code=error.status, media_type=MEDIA_TYPE)
 
     def _index(self) -> Response:
-        links = "".join(
-            f'<li><a href="{self._prefix}/{name}">{name}</a></li>' for name in _files()
-        )
+        links = "".join(f'<li><a href="{self._prefix}/{name}">{name}</a></li>' for name in _files())
         return HTMLResponse(
             f'<!doctype html><html lang="en"><title>Dashboards</title><h1>Dashboards</h1>'
             f"<ul>{links}</ul></html>"

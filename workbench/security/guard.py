@@ -81,8 +81,9 @@ class HubGuard:
         """Send a browser to the hub's sign-in and back to `next_url`."""
         verifier, challenge, _ = self._hub.generate_pkce_code_challenge()
         state = self._hub.generate_state(next_url=next_url, code_verifier=verifier)
-        asked = urlencode({"state": state, "code_challenge": challenge,
-                           "code_challenge_method": "S256"})
+        asked = urlencode(
+            {"state": state, "code_challenge": challenge, "code_challenge_method": "S256"}
+        )
         answer = RedirectResponse(f"{self._hub.login_url}&{asked}")
         answer.set_cookie(
             STATE_COOKIE, state, path=self._prefix, httponly=True, samesite="lax", max_age=600

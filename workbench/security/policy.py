@@ -32,8 +32,10 @@ def allows(role: str, capability: str, effect: str, verb: str) -> bool:
     """Whether a role's scopes cover an action. A scope that starts with `-` takes away.
 
     Example:
-        >>> allows("viewer", "data", "read", "preview"), allows("viewer", "data", "write", "register")
-        (True, False)
+        >>> allows("viewer", "data", "read", "preview")
+        True
+        >>> allows("viewer", "data", "write", "register")
+        False
     """
     granted = False
     for scope in scopes().get(role, []):

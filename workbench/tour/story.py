@@ -80,15 +80,17 @@ def run_tour(wb: Studio, tell: Callable[[str], None] = lambda line: None) -> Tou
     """
     started = time.monotonic()
     tell("Boston mortgage applications, 1990: registering 2,380 rows …")
-    with as_file(files(__package__) / "hmda.csv") as table:
-        product = _product(wb, str(table))
+    product = ensure_product(wb)
     tell(f"  product {product.name}, version {product.version}: {product.rows:,} rows")
     tell("Training a network beside logistic regression, LightGBM and the majority …")
     training = _finished(
         wb,
         "models.train",
         {
-            "product": product.ref, "target": TARGET, "exclude": LEFT_OUT, "seed": 0,
+            "product": product.ref,
+            "target": TARGET,
+            "exclude": LEFT_OUT,
+            "seed": 0,
             "name": "approvals",
         },
         f"tour-train-{product.ref}",
@@ -101,7 +103,10 @@ def run_tour(wb: Studio, tell: Callable[[str], None] = lambda line: None) -> Tou
         wb,
         "ethics.assess",
         {
-            "model": model.ref, "sensitive": ["race"], "favourable": "approved", "limit": LIMIT,
+            "model": model.ref,
+            "sensitive": ["race"],
+            "favourable": "approved",
+            "limit": LIMIT,
         },
         f"tour-assess-{model.ref}",
         tell,
@@ -116,8 +121,11 @@ def run_tour(wb: Studio, tell: Callable[[str], None] = lambda line: None) -> Tou
         product=Made(
             id=product.ref,
             sentence=f"{product.name}: {product.rows:,} rows, {len(product.columns)} columns",
-            figures={"rows": product.rows, "columns": len(product.columns),
-                     "digest": product.digest},
+            figures={
+                "rows": product.rows,
+                "columns": len(product.columns),
+                "digest": product.digest,
+            },
         ),
         job=Made(
             id=training.id,
@@ -141,7 +149,9 @@ def run_tour(wb: Studio, tell: Callable[[str], None] = lambda line: None) -> Tou
             id=report.id,
             sentence=report.summary,
             figures={
-                "verdict": report.verdict, "rows": report.rows, "limit": report.limit,
+                "verdict": report.verdict,
+                "rows": report.rows,
+                "limit": report.limit,
                 "attributes": [each.model_dump() for each in report.attributes],
             },
         ),
@@ -173,23 +183,24 @@ def first_start(url: str, token: str, tell: Callable[[str], None]) -> Tour:
         return run_tour(wb, tell)
 
 
-def _product(wb: Studio, table: str) -> Any:
+def ensure_product(wb: Studio) -> Any:
+    """The tour's product, registered from the package's own file if it is not there."""
     for product in wb.call("data.list_products").items:
         if product.name == "mortgages":
             return product
-    return wb.call(
-        "data.register",
-        {
-            "source": table,
-            "name": "mortgages",
-            "description": (
-                "Boston mortgage applications of 1990 (HMDA; Munnell et al. 1996): "
-                "2,380 people, approved or denied."
-            ),
-            "sensitive": ["race", "single"],
-        },
-        key="tour-product",
-    )
+    with as_file(files(__package__) / "hmda.csv") as table:
+        return wb.call(
+            "data.register",
+            {
+                "source": str(table),
+                "name": "mortgages",
+                "description": (
+                    "Boston mortgage applications of 1990 (HMDA; Munnell et al. 1996): "
+                    "2,380 people, approved or denied."
+                ),
+                "sensitive": ["race", "single"],
+            },
+        )
 
 
 def _finished(

@@ -1,0 +1,241 @@
+"""Jobs through the real engine: a process per attempt, DBOS for what is to be done."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+import workbench
+from workbench.core import (
+    Actor,
+    Conflict,
+    Context,
+    Engines,
+    Job,
+    Unavailable,
+    call_here,
+    catalogue,
+    load_settings,
+)
+from workbench.core.events import tail
+from workbench.core.jobs import runner
+from workbench.pipelines import ledger
+from workbench.projects import resolve
+
+ROOM = '''
+import os, time
+from workbench.core import Context, Invalid, Job, action
+
+@action(effect="job", undo="irreversible")
+def work(ctx: Context, steps: int = 3, pause_s: float = 0.05, then: str = "", file: str = "") -> Job:
+    """Work.
+
+    Args:
+        steps: How many.
+        pause_s: Seconds each.
+        then: What to do at the end.
+        file: Append the attempt's process to this file.
+    """
+    if file:
+        with open(file, "a") as out:
+            out.write(f"{os.getpid()}\\\\n")
+    for step in range(steps):
+        ctx.job.progress((step + 1) / steps, f"step {step + 1} of {steps}")
+        ctx.job.metric(step=step, loss=1 / (step + 1))
+        time.sleep(pause_s)
+    if then == "invalid":
+        raise Invalid("The steps 7 make no sense.", hint="Fewer.")
+    if then == "bug":
+        raise ZeroDivisionError("a bug")
+    if then == "die":
+        os.kill(os.getpid(), 9)
+    if then == "hang":
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+    ctx.note(made="thing")
+    return {"thing": "thg_1"}
+'''
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    package = tmp_path / "outside"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "demo.py").write_text(ROOM.replace("\\\\n", "\\n"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    before = dict(catalogue)
+    yield "outside.demo"
+    catalogue.clear()
+    catalogue.update(before)
+    for name in [each for each in sys.modules if each.startswith("outside")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def ctx(tmp_path: Path, room: str) -> Iterator[Context]:
+    workbench.load_rooms([room])
+    engines = Engines(load_settings(home=tmp_path / "home", rooms=[room]))
+    ada = Actor(name="ada")
+    yield Context(ada, resolve(engines, ada, None), engines)
+    engines.close()
+
+
+def until(found: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What `found` answers once it is true; fails after that many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def job_of(ctx: Context, id: str) -> Job:
+    return ledger.get(ctx.store, ctx.project, id)
+
+
+def ended(ctx: Context, id: str) -> Job:
+    return until(lambda: (j := job_of(ctx, id)).state in ("done", "failed", "cancelled") and j)
+
+
+def start(ctx: Context, **request: Any) -> str:
+    return str(call_here(ctx.fresh(), "demo.work", request).id)
+
+
+def outcomes(ctx: Context, id: str) -> list[str]:
+    return [e.outcome for e in tail(ctx.store, project=ctx.project) if e.refs.get("job") == id]
+
+
+def test_a_job_runs_tells_and_ends(ctx: Context) -> None:
+    id = start(ctx, steps=4)
+    assert job_of(ctx, id).state in ("queued", "running")
+    done = ended(ctx, id)
+    assert (done.state, done.progress, done.result) == ("done", 1.0, {"thing": "thg_1"})
+    told = ledger.lines_after(ctx.store, id, 0)
+    assert [each.seq for each in told] == list(range(1, len(told) + 1))
+    assert [x.values["loss"] for x in told if x.kind == "metric"] == [1, 1 / 2, 1 / 3, 1 / 4]
+    assert [x.text for x in told if x.kind == "state"] == ["queued", "running", "done"]
+    assert outcomes(ctx, id) == ["queued", "done"]
+
+
+@pytest.mark.parametrize(
+    ("then", "title", "sentence"),
+    [
+        ("invalid", "Invalid", "The steps 7 make no sense."),
+        ("bug", "Bug", "demo.work failed in a way we did not foresee"),
+        ("die", "Unavailable", "demo.work was killed after 'step 3 of 3'"),
+    ],
+)
+def test_a_job_that_fails_says_why(ctx: Context, then: str, title: str, sentence: str) -> None:
+    id = start(ctx, then=then, pause_s=0.3)
+    failed = ended(ctx, id)
+    assert failed.state == "failed" and failed.error is not None
+    assert failed.error["title"] == title and sentence in failed.error["detail"]
+    assert failed.error["hint"]
+    assert outcomes(ctx, id) == ["queued", "failed"]
+
+
+def test_cancelling_ends_the_process(ctx: Context, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    id = start(ctx, steps=1000, pause_s=0.05, file=str(file))
+    pid = int(until(lambda: file.exists() and file.read_text()).split()[0])
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    assert ended(ctx, id).state == "cancelled"
+    until(lambda: not psutil.pid_exists(pid), 15)
+    with pytest.raises(Conflict, match="is cancelled already"):
+        call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    again = call_here(ctx.fresh(), "pipelines.retry", {"id": id})
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": again.id})
+    assert ended(ctx, again.id).state == "cancelled"
+
+
+def test_a_job_that_ignores_the_request_to_stop_is_killed(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.pipelines.engine.GRACE_S", 0.5)
+    id = start(ctx, then="hang")
+    until(lambda: job_of(ctx, id).progress == 1.0)
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    assert ended(ctx, id).state == "cancelled"
+
+
+def test_a_second_process_on_the_home_is_told(ctx: Context) -> None:
+    start(ctx, steps=1)
+    other = Engines(ctx.settings)
+    with pytest.raises(Unavailable, match="Another process runs the jobs of"):
+        other.get(runner).launch(other)  # type: ignore[attr-defined]
+    other.close()
+
+
+def test_an_older_attempt_cannot_commit(ctx: Context) -> None:
+    id = start(ctx, steps=40)
+    until(lambda: job_of(ctx, id).attempt == 1)
+    with ctx.store.begin() as tx:
+        tx.execute(sa.update(ledger.jobs).where(ledger.jobs.c.id == id).values(attempt=2))
+    with pytest.raises(Conflict), ctx.store.begin() as tx:
+        ledger.finish(tx, id, ctx.now(), "done", attempt=1, result={})
+    with ctx.store.begin() as tx:
+        ledger.ask_to_stop(tx, id)
+
+
+SERVICE = """
+import sys, time, workbench
+from pathlib import Path
+from workbench.core import Actor, Context, Engines, call_here, load_settings
+from workbench.core.jobs import runner
+from workbench.projects import resolve
+home, file, kill_after = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+workbench.load_rooms(["outside.demo"])
+engines = Engines(load_settings(home=home, rooms=["outside.demo"]))
+ada = Actor(name="ada")
+ctx = Context(ada, resolve(engines, ada, None), engines)
+if kill_after == "commit":
+    # The crash point between our commit and DBOS's.
+    type(engines.get(runner)).start = lambda self, job: __import__("os").kill(0, 9)
+    import os; os.setpgrp()
+print(call_here(ctx.fresh(), "demo.work", {"steps": 30, "file": file}).id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("kill_after", ["start", "commit"])
+def test_a_killed_studio_loses_no_job(
+    ctx: Context, tmp_path: Path, kill_after: str
+) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(textwrap.dedent(SERVICE))
+    file = tmp_path / "pids"
+    studio = subprocess.Popen(
+        [sys.executable, str(script), str(ctx.home), str(file), kill_after],
+        stdout=subprocess.PIPE, text=True,
+    )
+    assert studio.stdout is not None
+    if kill_after == "start":
+        id = studio.stdout.readline().strip()
+        pid = int(until(lambda: file.exists() and file.read_text()).split()[0])
+        studio.send_signal(signal.SIGKILL)
+        studio.wait()
+        until(lambda: not psutil.pid_exists(pid), 15)
+    else:
+        studio.wait()
+        id = until(lambda: ledger.unfinished(ctx.store))[0].id
+    studio.stdout.close()
+    assert job_of(ctx, id).state in ("queued", "running")
+    ctx.engine(runner).launch(ctx.engines)  # type: ignore[attr-defined]
+    done = ended(ctx, id)
+    assert done.state == "done"
+    assert done.attempt == (2 if kill_after == "start" else 1)
+    assert outcomes(ctx, id) == ["queued", "done"]
