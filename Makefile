@@ -114,8 +114,9 @@ soak: setup ## The tests that take minutes or hours
 # ---- what is made -------------------------------------------------------------------------
 
 .PHONY: contract
-contract: $(STATE)/package $(STATE)/node ## Write the TypeScript contract from the catalogue
+contract: $(STATE)/package $(STATE)/node ## Write what is made from the catalogue: TypeScript contract, docs/reference.md
 	cd extensions && $(WITH_NODE) npm run contract
+	$(PY) -m workbench.api.reference > docs/reference.md
 
 .PHONY: wheel
 wheel: setup ## The wheel, with the built Lab extension in it, in dist/

@@ -35,7 +35,7 @@ from workbench.core.errors import MEDIA_TYPE
 from workbench.core.policy import policies
 from workbench.core.store import stores
 from workbench.projects import Project, resolve
-from workbench.projects.spaces import visible
+from workbench.projects.spaces import home, visible
 from workbench.security.guard import Asker, Guard, HubGuard, check_origin, check_xsrf, xsrf_for
 
 log = logging.getLogger(__name__)
@@ -123,9 +123,16 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
 
     @app.get("/api/v1/session", tags=["studio"], operation_id="session")
     async def session(
-        who: Annotated[Asker, Depends(asker)], ctx: Annotated[Context, Depends(context)]
+        request: Request,
+        who: Annotated[Asker, Depends(asker)],
+        ctx: Annotated[Context, Depends(context)],
     ) -> Session:
-        """Who is signed in, in which project, and the xsrf token for changes."""
+        """Who is signed in, in which project, and the xsrf token for changes.
+
+        A page that names no project gets the one that its JupyterLab opens in.
+        """
+        if not request.headers.get(PROJECT_HEADER):
+            ctx.project = await asyncio.to_thread(home, engines, who.actor)
         mine = await asyncio.to_thread(visible, ctx.store, ctx.actor)
         return Session(
             actor=who.actor,
@@ -162,26 +169,22 @@ def _add_action(
     app: FastAPI, act: Action, context: Callable[..., Awaitable[Context]], prefix: str
 ) -> None:
     method, path = act.route
-    takes = act.takes
     in_path = "{id}" in path
-    if in_path:
-        fields = {
-            name: (info.annotation, info)
-            for name, info in act.takes.model_fields.items()
-            if name != "id"
-        }
-        takes = create_model(
-            f"{act.takes.__name__}Rest",
-            __config__=act.takes.model_config,
-            **fields,  # type: ignore[call-overload]
-        )
-    if method in ("GET", "DELETE"):
+    in_query = method in ("GET", "DELETE")
+    fields: dict[str, Any] = {
+        name: (info.annotation, info)
+        for name, info in act.takes.model_fields.items()
+        if not (in_path and name == "id")
+    }
+    if in_query:
         # `project` may be given in the query too: an EventSource cannot set headers.
-        query = create_model(f"{takes.__name__}Query", __base__=takes, project=(str | None, None))
-        takes = query
-        source: Any = Query()
-    else:
-        source = Body()
+        fields["project"] = (str | None, None)
+    takes: type[BaseModel] = (
+        create_model(f"{act.takes.__name__}Rest", __config__=act.takes.model_config, **fields)
+        if in_path or in_query
+        else act.takes
+    )
+    source: Any = Query() if in_query else Body()
 
     async def endpoint(
         request: Request, ctx: Annotated[Context, Depends(context)], **given: Any
@@ -215,7 +218,7 @@ def _add_action(
     ]
     if in_path:
         parameters.append(inspect.Parameter("id", inspect.Parameter.KEYWORD_ONLY, annotation=str))
-    if method in ("GET", "DELETE") or takes.model_fields:
+    if fields:
         parameters.append(
             inspect.Parameter(
                 "body",

@@ -42,7 +42,17 @@ class Check(Record):
 def checks(settings: Settings) -> list[Check]:
     """Everything a Studio on this home needs, looked at; takes a second or two."""
     looks: list[Callable[[Settings], Check]] = [
-        python, versions, home, memory, port, gpu, browser, sandbox, node, proxy, extension,
+        python,
+        versions,
+        home,
+        memory,
+        port,
+        gpu,
+        browser,
+        sandbox,
+        node,
+        proxy,
+        extension,
     ]
     return [look(settings) for look in looks]
 
@@ -101,8 +111,9 @@ def memory(settings: Settings) -> Check:
     found = f"{told.available / 2**30:.1f} of {told.total / 2**30:.1f} GiB available"
     if told.available < 2 * 2**30:
         hint = "The Studio and one Lab take about 1.5 GiB: end other programs, or expect stops."
-        return Check(name="memory", ok=False if told.available < 2**30 else None, found=found,
-                     hint=hint)
+        return Check(
+            name="memory", ok=False if told.available < 2**30 else None, found=found, hint=hint
+        )
     return Check(name="memory", ok=True, found=found)
 
 

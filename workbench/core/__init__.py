@@ -23,6 +23,7 @@ from .ports import Port
 from .records import Done, Page, Record, canonical, digest
 from .settings import Settings, Whereabouts, load_settings, whereabouts
 from .shelf import Shelf
+from .shipped import shipped
 from .store import Store
 from .units import Seconds, Share
 
@@ -72,5 +73,6 @@ __all__ = [
     "load_settings",
     "new_id",
     "open_context",
+    "shipped",
     "whereabouts",
 ]

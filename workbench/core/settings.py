@@ -13,7 +13,7 @@ from .errors import Invalid
 
 
 class Settings(BaseModel):
-    """Every setting of the Studio. `docs/settings.md` is made from this class."""
+    """Every setting of the Studio. `docs/reference.md` is made from this class."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,7 +87,7 @@ def load_settings(config: Path | None = None, **given: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         raise Invalid(
             f"The setting {name} cannot be {first['input']!r}: {first['msg']}.",
-            hint="See docs/settings.md for every setting and its range.",
+            hint="See docs/reference.md for every setting.",
         ) from error
     return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
 
@@ -113,7 +113,8 @@ def _from_environment() -> dict[str, Any]:
     for name in Settings.model_fields:
         given = os.environ.get(f"WORKBENCH_{name.upper()}")
         if given and name != "urls":
-            values[name] = given
+            many = name in ("hosts", "rooms")
+            values[name] = [each.strip() for each in given.split(",")] if many else given
     return values
 
 

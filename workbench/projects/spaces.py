@@ -1,12 +1,23 @@
 """Where projects are kept, and which one a name means."""
 
 import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from workbench.core import Actor, Context, Engines, Invalid, NotFound, Settings, Store, call_here
+from workbench.core import (
+    Actor,
+    Context,
+    Engines,
+    Invalid,
+    NotFound,
+    Settings,
+    Store,
+    call_here,
+    shipped,
+)
 from workbench.core.store import metadata
 from workbench.core.store import stores as store_port
 from workbench.security import grants, role_of
@@ -97,16 +108,27 @@ def resolve(engines: Engines, actor: Actor, wanted: str | None) -> str:
     return found.id
 
 
+def home(engines: Engines, actor: Actor) -> str:
+    """The project a person starts in: the tour's if they are in it, else their own."""
+    mine = visible(engines.get(store_port), actor)
+    chosen = next((p.id for p in mine if p.name == TOUR), None)
+    return chosen or resolve(engines, actor, None)
+
+
 def home_project(settings: Settings, person: str, admin: bool = False) -> tuple[str, Path]:
-    """The project a person's JupyterLab opens in, and its folder of files (made if need be)."""
+    """The project a person's JupyterLab opens in, and its folder of files.
+
+    The folder is made if need be, with the Studio's own notebooks in it.
+    """
     engines = Engines(settings)
     try:
         actor = Actor(name=person, admin=admin)
-        mine = visible(engines.get(store_port), actor)
-        chosen = next((p.id for p in mine if p.name == TOUR), None)
-        project = chosen or resolve(engines, actor, None)
+        project = home(engines, actor)
         folder = settings.home / "projects" / project / "files"
         folder.mkdir(parents=True, exist_ok=True)
+        for notebook in shipped("notebooks").glob("*.ipynb"):
+            if not (folder / notebook.name).exists():
+                shutil.copyfile(notebook, folder / notebook.name)
         return project, folder
     finally:
         engines.close()

@@ -17,7 +17,14 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 import workbench
-from workbench.core import Actor, Engines, WorkbenchError, load_settings, whereabouts
+from workbench.core import (
+    Actor,
+    Engines,
+    WorkbenchError,
+    load_settings,
+    shipped,
+    whereabouts,
+)
 from workbench.core.errors import MEDIA_TYPE
 from workbench.projects.spaces import TOUR
 from workbench.security.guard import Guard, HubGuard, LocalGuard, check_origin
@@ -29,13 +36,6 @@ looking: contextvars.ContextVar[Actor] = contextvars.ContextVar("looking")
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
-
-
-def folder() -> Path:
-    """Where the dashboards are: the checkout's `dashboards/`, or the wheel's copy."""
-    package = Path(workbench.__file__).parent
-    beside = package.parent / "dashboards"
-    return beside if beside.is_dir() else package / "dashboards"
 
 
 class Behind:
@@ -85,7 +85,7 @@ class Behind:
 
 
 def _files() -> dict[str, Path]:
-    return {each.stem: each for each in sorted(folder().glob("[a-z]*.py"))}
+    return {each.stem: each for each in sorted(shipped("dashboards").glob("[a-z]*.py"))}
 
 
 def _query(request: HTTPConnection) -> str:
@@ -122,7 +122,9 @@ def _page(file: Path, engines: Engines) -> Callable[[], Any]:
             given = panel.state.session_args.get("project", [TOUR.encode()])[0].decode()
             return _module(file).view(Reader(engines, looking.get(), given))
         except WorkbenchError as error:
-            return panel.pane.Alert(f"{error} {error.hint}", alert_type="warning")
+            return panel.pane.Alert(  # type: ignore[no-untyped-call]
+                f"{error} {error.hint}", alert_type="warning"
+            )
 
     return made
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib.resources import as_file, files
 from typing import Any, Protocol
 
-from workbench.core import Conflict, Record, Share
+from workbench.core import Conflict, Record, Settings, Share
 from workbench.projects.spaces import TOUR as PROJECT
 
 TITLE = "Fair lending"
@@ -173,14 +173,27 @@ def run_tour(wb: Studio, tell: Callable[[str], None] = lambda line: None) -> Tou
     )
 
 
-def first_start(url: str, token: str, tell: Callable[[str], None]) -> Tour:
-    """Make the tour in a Studio that runs: what `workbench up` does the first time."""
+def first_start(settings: Settings, url: str) -> Tour:
+    """Make the tour in the Studio that runs on a home: what `workbench up` does the first time.
+
+    Args:
+        settings: Where the home is.
+        url: The Studio's address, for the links of what was made.
+    """
     import workbench
 
-    with workbench.connect(url, token=token) as home:
-        project = ensure_project(home)
-    with workbench.connect(url, token=token, project=project) as wb:
-        return run_tour(wb, tell)
+    def tell(line: str) -> None:
+        print(line, flush=True)
+
+    with workbench.connect(home=settings.home) as wb:
+        project = ensure_project(wb)
+    with workbench.connect(home=settings.home, project=project) as wb:
+        made = run_tour(wb, tell)
+    tell(f"\nMade in {made.elapsed_s:.0f} s, in the project {TITLE!r}:")
+    for name, part in made.parts().items():
+        tell(f"  {name:8} {part.id}")
+    tell(f"  dashboard {url}services/dashboards/tour")
+    return made
 
 
 def ensure_product(wb: Studio) -> Any:
