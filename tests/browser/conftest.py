@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,14 @@ class Studio:
     """The administrator's one-time link, used."""
     environment: dict[str, str]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """`workbench …` on this home."""
         return subprocess.run(
             [sys.executable, "-m", "workbench.cli.main", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout_s,
             check=False,
         )
 
@@ -125,27 +126,11 @@ def page(browser: Browser) -> Iterator[Page]:
 def studio(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Studio]:
     """The running Studio of this test session."""
     home = tmp_path_factory.mktemp("studio") / "home"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    environment = os.environ | {
-        "WORKBENCH_HOME": str(home),
-        "WORKBENCH_PORT": str(port),
-        "PYTHONPATH": path,
-    }
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli.main", "up", "--no-tour"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        link = _printed_link(launcher, home)
+    environment = environment_for(home, free_port())
+    with launched(environment) as (_, link):
+        url = f"http://127.0.0.1:{environment['WORKBENCH_PORT']}/"
         name, password = "ada", "a-quite-long-passphrase"
-        made = Studio(f"http://127.0.0.1:{port}/", home, name, password, link, environment)
+        made = Studio(url, home, name, password, link, environment)
         with browser.new_context() as context:
             page = context.new_page()
             page.goto(link)
@@ -155,14 +140,45 @@ def studio(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
             page.get_by_role("button", name="Open the Studio").click()
             lab_is_ready(page)
         yield made
-        launcher.send_signal(signal.SIGINT)
-        assert launcher.wait(60) == 0
-        assert processes_of(home) == []
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment_for(home: Path, port: int) -> dict[str, str]:
+    """The environment of a Studio on that home."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    own = {"WORKBENCH_HOME": str(home), "WORKBENCH_PORT": str(port), "PYTHONPATH": path}
+    return os.environ | own
+
+
+@contextmanager
+def launched(environment: dict[str, str]) -> "Iterator[tuple[subprocess.Popen[str], str]]":
+    """`workbench up` and the address it printed; at the end a Ctrl-C, after which none is left."""
+    home = Path(environment["WORKBENCH_HOME"])
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "workbench.cli.main", "up", "--no-tour"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert launcher.stdout is not None
+    try:
+        yield launcher, _printed_link(launcher, home)
+        if launcher.poll() is None:
+            launcher.send_signal(signal.SIGINT)
+            assert launcher.wait(60) == 0
+            assert processes_of(home) == []
     finally:
         if launcher.poll() is None:
             launcher.terminate()
             launcher.wait(60)
-        assert launcher.stdout is not None
         launcher.stdout.close()
 
 

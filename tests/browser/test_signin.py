@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from jupyter_client import BlockingKernelClient
 from playwright.sync_api import Browser, Page, expect
 
 from .conftest import Studio, lab_is_ready, processes_of
@@ -155,6 +156,35 @@ def test_a_server_knows_no_secret_but_its_own(studio: Studio, page: Page) -> Non
         assert env["WORKBENCH_PROJECT"].startswith("prj_")
         assert env["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable)
         assert not {"WORKBENCH_HOME", "CONFIGPROXY_AUTH_TOKEN", "JPY_COOKIE_SECRET"} & set(env)
+
+
+def test_a_kernel_reaches_the_service_with_its_own_token(studio: Studio, page: Page) -> None:
+    studio.open_lab(page)
+    server = f"{studio.url}user/{studio.name}/"
+    cookies = {each["name"]: each["value"] for each in page.context.cookies(server)}
+    headers = {"X-XSRFToken": cookies["_xsrf"]}
+    answer = page.request.post(f"{server}api/kernels", headers=headers, data={"name": "python3"})
+    assert answer.ok, answer.text()
+    kernel = answer.json()["id"]
+    runtime = studio.home / "people" / studio.name / ".local" / "share" / "jupyter" / "runtime"
+    client = BlockingKernelClient(connection_file=str(runtime / f"kernel-{kernel}.json"))
+    client.load_connection_file()
+    client.start_channels()
+    try:
+        client.wait_for_ready(60)
+        said: list[str] = []
+        client.execute_interactive(
+            "import os, json, urllib.request as u\n"
+            "token = os.environ['JUPYTERHUB_API_TOKEN']\n"
+            "r = u.Request(os.environ['WORKBENCH_STUDIO_URL'] + 'api/v1/session',"
+            " headers={'Authorization': f'Bearer {token}'})\n"
+            "print(json.load(u.urlopen(r))['actor']['name'])",
+            output_hook=lambda told: said.append(str(told["content"].get("text", ""))),
+            timeout=60,
+        )
+        assert "".join(said).strip() == studio.name
+    finally:
+        client.stop_channels()
 
 
 def test_a_second_start_names_the_running_one(studio: Studio) -> None:

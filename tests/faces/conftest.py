@@ -1,6 +1,5 @@
 """A Studio with a product, a model and a report in it, and every face on it."""
 
-import getpass
 import json
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import uvicorn
 import workbench
 from workbench.api.client import InProcess, Workbench, connect
 from workbench.api.rest import application
-from workbench.core import Actor, Context, Engines, load_settings
+from workbench.core import Actor, Context, Engines, load_settings, local_person
 from workbench.projects import resolve
 from workbench.security.guard import LocalGuard, local_key
 
@@ -42,7 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     workbench.load_rooms()
     home = tmp_path_factory.mktemp("home")
     engines = Engines(load_settings(home=home))
-    me = Actor(name=getpass.getuser(), admin=True)
+    me = Actor(name=local_person(), admin=True)
     project = resolve(engines, me, None)
     here = Workbench(InProcess(Context(me, project, engines)), project)
     server = uvicorn.Server(

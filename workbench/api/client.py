@@ -9,7 +9,6 @@ action itself accepts; files and tables are uploaded.
 """
 
 import asyncio
-import getpass
 import json
 import tempfile
 import threading
@@ -39,6 +38,7 @@ from workbench.core import (
     catalogue,
     find_action,
     load_settings,
+    local_person,
     new_id,
     whereabouts,
 )
@@ -427,7 +427,7 @@ def connect(
         return Workbench(http, http.project)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     engines = Engines(settings)
-    actor = Actor(name=getpass.getuser(), admin=True)
+    actor = Actor(name=local_person(), admin=True)
     id = resolve(engines, actor, project)
     return Workbench(InProcess(Context(actor, id, engines)), id)
 

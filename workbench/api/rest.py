@@ -90,7 +90,6 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
         title="NexusAI Studio",
         version=workbench.__version__,
         lifespan=lifespan,
-        root_path=prefix,
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",

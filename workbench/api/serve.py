@@ -1,6 +1,5 @@
 """The Studio's service: one ASGI process behind the hub's proxy (or alone, for its owner)."""
 
-import getpass
 import json
 import logging
 import os
@@ -14,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import workbench
-from workbench.core import Engines, blobs, load_settings, whereabouts
+from workbench.core import Engines, blobs, load_settings, local_person, whereabouts
 from workbench.core.jobs import runner
 from workbench.security.guard import Guard, HubGuard, LocalGuard
 
@@ -38,7 +37,7 @@ def serve() -> None:
     engines = Engines(settings)
     told = whereabouts()
     prefix = told.service_prefix.rstrip("/")
-    local = LocalGuard(settings.home, getpass.getuser())
+    local = LocalGuard(settings.home, local_person())
     guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
     address = urlparse(told.service_url or f"http://127.0.0.1:{settings.port}")
     jobs = engines.get(runner)

@@ -21,7 +21,7 @@ from .jobs import FINISHED, Job
 from .policy import Policy
 from .ports import Port
 from .records import Done, Page, Record, canonical, digest
-from .settings import Settings, Whereabouts, load_settings, whereabouts
+from .settings import Settings, Whereabouts, load_settings, local_person, whereabouts
 from .shelf import Shelf
 from .shipped import shipped
 from .store import Store
@@ -71,6 +71,7 @@ __all__ = [
     "digest",
     "find_action",
     "load_settings",
+    "local_person",
     "new_id",
     "open_context",
     "shipped",

@@ -3,7 +3,9 @@
 This is the only module that reads the environment or the configuration file.
 """
 
+import getpass
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,15 @@ def whereabouts() -> Whereabouts:
         service_url=os.environ.get("JUPYTERHUB_SERVICE_URL"),
         service_prefix=os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or "/services/studio/",
     )
+
+
+def local_person() -> str:
+    """The name of the person who runs the Studio here: the first administrator's, in the shell.
+
+    A name that cannot be an account (or is the system's `root`) becomes `admin`.
+    """
+    try:
+        name = getpass.getuser().lower()
+    except (KeyError, OSError):
+        return "admin"
+    return name if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,31}", name) and name != "root" else "admin"

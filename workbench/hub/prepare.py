@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import workbench
-from workbench.core import Unavailable, WorkbenchError, load_settings
+from workbench.core import Unavailable, WorkbenchError, load_settings, local_person
 
 from .proxy import find_proxy, install_proxy, node
-from .welcome import first_account, issue, suggested_name
+from .welcome import first_account, issue
 
 
 def config_file() -> Path:
@@ -37,7 +37,7 @@ def prepare() -> dict[str, str | None]:
     proxy = find_proxy(home) or install_proxy(home)
     token = None
     if first_account(home) is None:
-        token = issue(home, suggested_name(), admin=True, now=datetime.now(UTC))
+        token = issue(home, local_person(), admin=True, now=datetime.now(UTC))
     found = {"config": str(config_file()), "node": str(node()), "proxy": str(proxy)}
     return {**found, "welcome": token}
 

@@ -5,7 +5,6 @@ Whoever may write to the Studio's home may make one. Only the digest of a link i
 """
 
 import argparse
-import getpass
 import hashlib
 import json
 import os
@@ -19,7 +18,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from workbench.core import Forbidden, Invalid, Record, WorkbenchError, load_settings
+from workbench.core import (
+    Forbidden,
+    Invalid,
+    Record,
+    WorkbenchError,
+    load_settings,
+    local_person,
+)
 
 LIFE = timedelta(hours=24)
 KEPT = 100
@@ -118,15 +124,6 @@ def first_account(home: Path) -> str | None:
     return str(row[0]) if row else None
 
 
-def suggested_name() -> str:
-    """The name offered to the first administrator: the system's, unless that is root."""
-    try:
-        name = getpass.getuser().lower()
-    except (KeyError, OSError):
-        name = ""
-    return name if re.fullmatch(NAME, name) and name != "root" else "admin"
-
-
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -169,7 +166,7 @@ def main() -> None:
     parser.add_argument("--person", action="store_true", help="no administrator")
     asked = parser.parse_args()
     home = load_settings().home
-    name = asked.name or first_account(home) or suggested_name()
+    name = asked.name or first_account(home) or local_person()
     try:
         token = issue(home, name, admin=not asked.person, now=datetime.now(UTC))
     except WorkbenchError as error:

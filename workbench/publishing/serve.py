@@ -1,7 +1,6 @@
 """The dashboards' service: Panel behind the hub's sign-in, one page per file of `dashboards/`."""
 
 import contextvars
-import getpass
 import importlib.util
 import json
 import logging
@@ -22,6 +21,7 @@ from workbench.core import (
     Engines,
     WorkbenchError,
     load_settings,
+    local_person,
     shipped,
     whereabouts,
 )
@@ -152,7 +152,7 @@ def serve() -> None:
     logging.basicConfig(level=settings.log_level)
     engines = Engines(settings)
     told = whereabouts()
-    local = LocalGuard(settings.home, getpass.getuser())
+    local = LocalGuard(settings.home, local_person())
     guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
     address = urlparse(told.service_url or "http://127.0.0.1:0")
     prefix = (told.service_prefix if told.service_url else "/services/dashboards/").rstrip("/")

@@ -50,7 +50,10 @@ def test_a_log_belongs_to_its_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "workbench.hub.logged", str(log), sys.executable, "-c"]
     done = subprocess.run(
         [*command, "import sys; print('said'); print('wrong', file=sys.stderr)"],
-        capture_output=True, text=True, check=True, cwd=FILE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=FILE.parent,
     )
     assert done.stdout == done.stderr == ""
     assert sorted(log.read_text().split()) == ["said", "wrong"]

@@ -16,7 +16,12 @@ from workbench.core import Conflict, Limited, Unavailable, load_settings
 from workbench.hub.processes import free_ports, is_same, stop_tree
 
 PARENT = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {!r}]); p.wait()"
-CHILD = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+CHILD = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(1, flush=True)
+time.sleep(60)
+"""
 
 
 def start() -> "subprocess.Popen[str]":

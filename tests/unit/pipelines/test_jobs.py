@@ -36,7 +36,9 @@ import os, time
 from workbench.core import Context, Invalid, Job, action
 
 @action(effect="job", undo="irreversible")
-def work(ctx: Context, steps: int = 3, pause_s: float = 0.05, then: str = "", file: str = "") -> Job:
+def work(
+    ctx: Context, steps: int = 3, pause_s: float = 0.05, then: str = "", file: str = ""
+) -> Job:
     """Work.
 
     Args:
@@ -212,15 +214,14 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("kill_after", ["start", "commit"])
-def test_a_killed_studio_loses_no_job(
-    ctx: Context, tmp_path: Path, kill_after: str
-) -> None:
+def test_a_killed_studio_loses_no_job(ctx: Context, tmp_path: Path, kill_after: str) -> None:
     script = tmp_path / "service.py"
     script.write_text(textwrap.dedent(SERVICE))
     file = tmp_path / "pids"
     studio = subprocess.Popen(
         [sys.executable, str(script), str(ctx.home), str(file), kill_after],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert studio.stdout is not None
     if kill_after == "start":
