@@ -53,7 +53,7 @@ def build(graph: Graph, inputs: int, outputs: int) -> "fx.GraphModule":
         if node.layer == "output":
             result = id
     made.output(value[result])
-    made.lint()  # type: ignore[no-untyped-call]
+    made.lint()
     return fx.GraphModule(root, made, class_name="Network")
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from workbench.core import Record
+from workbench.core import Record, Shelf
 from workbench.graphs import Graph
 
 Task = Literal["classification", "regression"]
@@ -125,3 +125,6 @@ class Comparison(Record):
     paired: dict[str, list[Figure | None]]
     """Metric → difference to the first model with its paired bootstrap interval."""
     explained: str
+
+
+models: Shelf[Model] = Shelf("mdl", "model", Model)

@@ -2475,11 +2475,13 @@ export interface components {
             /** Actor */
             actor: string;
             /** Project */
-            project: string;
+            project: components["schemas"]["Project"];
             /** Projects */
             projects: components["schemas"]["Project"][];
             /** Xsrf */
             xsrf: string;
+            /** Version */
+            version: string;
         };
         /**
          * Split
@@ -2503,6 +2505,13 @@ export interface components {
             ok: boolean;
             /** Events */
             events: number;
+            /** Head */
+            head: string;
+            /**
+             * Broken At
+             * @default null
+             */
+            broken_at: number | null;
             /** Sentence */
             sentence: string;
         };

@@ -218,7 +218,7 @@ export class Client {
       options
     );
     const { project } = await this.session();
-    const at = `${this.base}api/v1/blobs/${encodeURIComponent(this.project || project)}/${blob.id}`;
+    const at = `${this.base}api/v1/blobs/${encodeURIComponent(this.project || project.id)}/${blob.id}`;
     let failures = 0;
     while (blob.received < blob.size) {
       try {
@@ -268,7 +268,7 @@ export class Client {
   private async send(url: string, init: RequestInit, again = true): Promise<Response> {
     const session = await this.session();
     const headers = new Headers(init.headers);
-    headers.set('X-Workbench-Project', this.project || session.project);
+    headers.set('X-Workbench-Project', this.project || session.project.id);
     if (init.method && init.method !== 'GET') {
       headers.set('X-XSRFToken', session.xsrf);
     }

@@ -1,0 +1,142 @@
+/** A tab in the main area that holds one page; the page's code is fetched when it is first drawn. */
+
+import { Component, useEffect, useState, type JSX, type ReactNode } from 'react';
+import { MainAreaWidget } from '@jupyterlab/apputils';
+import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { graphIcon } from './icon.ts';
+import { pages, type PageView } from './pages.ts';
+import { ErrorNote, Loading } from './parts/state.tsx';
+import { Words } from './parts/words.ts';
+import type { PageName } from './context.ts';
+import type { PageArgs } from './state.ts';
+import type { Studio } from './studio.ts';
+import { css } from './tokens.ts';
+
+export interface DocumentArgs extends PageArgs {
+  /** The project of the tab; the one shown when it is opened if empty. */
+  project: string;
+}
+
+/** What a tab is called until its page says. */
+export function pageTitle(page: PageName, trans: TranslationBundle): string {
+  return {
+    welcome: trans.__('Welcome'),
+    'new-product': trans.__('New data product'),
+    product: trans.__('Data product'),
+    train: trans.__('Train a model'),
+    job: trans.__('Job'),
+    model: trans.__('Model'),
+    compare: trans.__('Compare models'),
+    report: trans.__('Report'),
+    record: trans.__('Record')
+  }[page];
+}
+
+/** One mistake in a page does not take the tab with it. */
+class Guard extends Component<{ children: ReactNode }, { error: Error | null }> {
+  override state: { error: Error | null } = { error: null };
+
+  static getDerivedStateFromError(error: Error): { error: Error } {
+    return { error };
+  }
+
+  override render(): ReactNode {
+    return this.state.error ? (
+      <ErrorNote error={this.state.error} retry={() => this.setState({ error: null })} />
+    ) : (
+      this.props.children
+    );
+  }
+}
+
+interface HostProps {
+  studio: Studio;
+  args: DocumentArgs;
+  setTitle: (title: string) => void;
+}
+
+function Host({ studio, args, setTitle }: HostProps): JSX.Element {
+  const [view, setView] = useState<{ View: PageView } | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [tries, setTries] = useState(0);
+  const [context] = useState(() => studio.at(args.project));
+  useEffect(() => {
+    let gone = false;
+    pages[args.page]().then(
+      View => !gone && setView({ View }),
+      (reason: unknown) => !gone && setError(reason)
+    );
+    return () => {
+      gone = true;
+    };
+  }, [args.page, tries]);
+  const retry = (): void => {
+    setError(null);
+    setTries(count => count + 1);
+  };
+  if (error) {
+    return <ErrorNote error={error} retry={retry} />;
+  }
+  if (!view) {
+    return <Loading retry={retry} />;
+  }
+  const { View } = view;
+  return (
+    <Guard>
+      <View studio={context} id={args.id} options={args.options} setTitle={setTitle} />
+    </Guard>
+  );
+}
+
+class PageWidget extends ReactWidget {
+  constructor(
+    private readonly studio: Studio,
+    private readonly args: DocumentArgs
+  ) {
+    super();
+    this.addClass(css.page);
+    this.node.tabIndex = -1;
+  }
+
+  protected override render(): JSX.Element {
+    const { studio, args } = this;
+    return (
+      <Words.Provider value={studio.trans}>
+        <UseSignal signal={studio.told}>
+          {() =>
+            studio.project() ? (
+              <Host studio={studio} args={args} setTitle={this.setTitle} />
+            ) : studio.error ? (
+              <ErrorNote error={studio.error} retry={() => void studio.start()} />
+            ) : (
+              <Loading retry={() => void studio.start()} />
+            )
+          }
+        </UseSignal>
+      </Words.Provider>
+    );
+  }
+
+  private readonly setTitle = (title: string): void => {
+    const widget = this.parent ?? this;
+    const { projects } = this.studio;
+    const project = projects.find(one => one.id === this.args.project) ?? this.studio.project();
+    widget.title.label = title;
+    widget.title.caption = project ? `${title} · ${project.title || project.name}` : title;
+  };
+}
+
+export class StudioDocument extends MainAreaWidget<ReactWidget> {
+  constructor(
+    studio: Studio,
+    readonly args: DocumentArgs
+  ) {
+    super({ content: new PageWidget(studio, args) });
+    this.title.icon = graphIcon;
+    this.title.label = pageTitle(args.page, studio.trans);
+    this.title.caption = this.title.label;
+    this.title.closable = true;
+    this.toolbar.hide();
+  }
+}

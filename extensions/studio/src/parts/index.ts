@@ -1,0 +1,10 @@
+export { SameAs } from './code.tsx';
+export { Bars, type BarsProps } from './bars.tsx';
+export { Curves, type CurvesProps, type Series } from './curves.tsx';
+export { Whiskers, type WhiskersProps, type Interval } from './whiskers.tsx';
+export { Button, Field, type ButtonProps } from './form.tsx';
+export { useLoad, type Loaded } from './load.ts';
+export { Badge, Empty, ErrorNote, Loading } from './state.tsx';
+export { Table, type Heading, type TableProps } from './table.tsx';
+export { short } from './scale.ts';
+export { Words, useWords } from './words.ts';

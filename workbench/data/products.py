@@ -1,0 +1,77 @@
+"""Where products live, and how their rows are read back.
+
+The Record on the shelf is the truth: a Delta version that no Record names was never committed
+and is never seen.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.core import Context, Invalid, NotFound, Shelf
+
+from .types import Product
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.dataset
+
+products: Shelf[Product] = Shelf("prd", "product", Product)
+
+
+def find_product(ctx: Context, product: str, version: int | None = None) -> Product:
+    """The product of that id, `id@version` or name; of that version if one is given.
+
+    Raises:
+        NotFound: The project has no such product, or it has no such version.
+        Invalid: Two different versions are named.
+    """
+    named, _, at = product.partition("@")
+    if version is not None and at and at != str(version):
+        raise Invalid(
+            f"{product} and version {version} are two versions.", hint="Give one of them."
+        )
+    if version is None:
+        return products.get(ctx.store, ctx.project, product)
+    found = products.find(ctx.store, ctx.project, f"{named}@{version}")
+    if found is None:
+        latest = products.get(ctx.store, ctx.project, named)
+        raise NotFound(
+            f"{latest.name} has no version {version}.", hint=f"It has 0 to {latest.version}."
+        )
+    return found
+
+
+def delta_folder(ctx: Context, id: str) -> Path:
+    """Where a product's Delta table is."""
+    return ctx.folder / "delta" / id
+
+
+def data_files(ctx: Context, product: Product) -> list[str]:
+    """The Parquet files of a product's version, in the order of its rows."""
+    from deltalake import DeltaTable
+
+    table = DeltaTable(str(delta_folder(ctx, product.id)), version=product.delta_version)
+    # Writers number their files; the order of the log is not the order of the rows.
+    return sorted(table.file_uris())
+
+
+def dataset(ctx: Context, product: Product) -> "pyarrow.dataset.Dataset":
+    """A product's version as an Arrow dataset: read lazily, in the order of its rows."""
+    import pyarrow.dataset
+
+    return pyarrow.dataset.dataset(data_files(ctx, product), format="parquet")
+
+
+def read_table(
+    ctx: Context, product: Product, columns: Sequence[str] | None = None
+) -> "pyarrow.Table":
+    """All rows of a product's version, always in the same order.
+
+    Args:
+        ctx: The project.
+        product: Which version.
+        columns: Only these; all if absent.
+    """
+    found = dataset(ctx, product)
+    return found.to_table(columns=list(columns) if columns is not None else None)

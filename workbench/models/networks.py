@@ -1,0 +1,212 @@
+"""Networks: a graph's torch module, trained with early stopping, kept as safetensors."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from workbench.core import Invalid
+from workbench.graphs import Graph, build
+
+from .estimators import Array, Lesson, write_told
+
+BLOCK = 8_192
+"""Rows per forward pass when predicting."""
+
+
+class Network:
+    """A network with the weights that were best on the validation rows."""
+
+    kind = "network"
+
+    def __init__(self, module: nn.Module, told: dict[str, Any]) -> None:
+        self.module, self.told = module.eval(), told
+        self.epochs = int(told["epochs"])
+        self.parameters = sum(each.numel() for each in module.parameters() if each.requires_grad)
+
+    @classmethod
+    def fit(cls, lesson: Lesson) -> "Network":
+        """Minimise cross-entropy (classes) or squared error (a standardised value) by AdamW.
+
+        Loshchilov, Hutter (2019), arXiv:1711.05101. The learning rate halves when the validation
+        loss has not improved for a third of the patience.
+
+        Raises:
+            Invalid: There is no graph, its sizes do not fit, or the loss stops being a number.
+        """
+        if lesson.graph is None:
+            raise Invalid("A network needs a graph.", hint="Leave graph out to have one suggested.")
+        graph = lesson.graph
+        outputs = lesson.classes or 1
+        told: dict[str, Any] = {
+            "format": "network",
+            "task": lesson.task,
+            "inputs": int(lesson.train[0].shape[1]),
+            "outputs": outputs,
+            "mean": 0.0,
+            "scale": 1.0,
+            "graph": graph.model_dump(),
+            "epochs": 0,
+        }
+        if lesson.task == "regression":
+            told["mean"] = float(lesson.train[1].mean())
+            told["scale"] = float(lesson.train[1].std()) or 1.0
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        with torch.random.fork_rng():
+            torch.manual_seed(lesson.seed)
+            module = build(graph, told["inputs"], outputs).to(device)
+            best = _train(module, lesson, told, device)
+        module.load_state_dict(best)
+        return cls(module.cpu(), told)
+
+    @classmethod
+    def load(cls, folder: Path, told: dict[str, Any]) -> "Network":
+        from safetensors.torch import load_file
+
+        graph = Graph.model_validate(told["graph"])
+        with torch.random.fork_rng(devices=[]):
+            module = build(graph, told["inputs"], told["outputs"])
+        module.load_state_dict(load_file(folder / "weights.safetensors"))
+        return cls(module, told)
+
+    def predict(self, features: Array) -> Array:
+        found = []
+        with torch.inference_mode():
+            for start in range(0, max(len(features), 1), BLOCK):
+                block = torch.from_numpy(np.ascontiguousarray(features[start : start + BLOCK]))
+                out = self.module(block).double()
+                if self.told["task"] == "classification":
+                    found.append(torch.softmax(out, dim=1).numpy())
+                else:
+                    found.append((out[:, 0] * self.told["scale"] + self.told["mean"]).numpy())
+        return np.concatenate(found)
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        weights = {name: value.contiguous() for name, value in self.module.state_dict().items()}
+        graph = json.dumps(self.told["graph"])
+        save_file(weights, folder / "weights.safetensors", metadata={"graph": graph})
+        write_told(folder, self.told)
+
+    def answering(self) -> nn.Module:
+        """The module from features to probabilities or values, for export."""
+        return _Answer(self.module, self.told).eval()
+
+
+class _Answer(nn.Module):
+    def __init__(self, module: nn.Module, told: dict[str, Any]) -> None:
+        super().__init__()
+        self.network = module
+        self.classes = told["task"] == "classification"
+        self.mean, self.scale = float(told["mean"]), float(told["scale"])
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        out = self.network(features)
+        if self.classes:
+            return torch.softmax(out, dim=1)
+        value: torch.Tensor = out[:, 0] * self.scale + self.mean
+        return value
+
+
+def _train(
+    module: nn.Module, lesson: Lesson, told: dict[str, Any], device: str
+) -> dict[str, torch.Tensor]:
+    """Train in place; the weights of the best epoch, whose number `told` gets."""
+    assert lesson.graph is not None
+    chosen = {
+        "epochs": 200,
+        "batch_size": 128,
+        "learning_rate": 0.002,
+        "weight_decay": 0.005,
+        "patience": 12,
+        **lesson.graph.training,
+    }
+    epochs = lesson.epochs or int(chosen["epochs"])
+    patience, batch = int(chosen["patience"]), int(chosen["batch_size"])
+    features, target = _tensors(lesson.train, told, device)
+    held_features, held_target = _tensors(lesson.validation, told, device)
+    classes = lesson.task == "classification"
+    loss_of = functional.cross_entropy if classes else functional.mse_loss
+    optimiser = torch.optim.AdamW(
+        module.parameters(), lr=chosen["learning_rate"], weight_decay=chosen["weight_decay"]
+    )
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=0.5, patience=max(1, patience // 3)
+    )
+    order = torch.Generator().manual_seed(lesson.seed)
+    best, best_loss, waited = _copied(module), math.inf, 0
+    for epoch in range(1, epochs + 1):
+        lesson.job.check()
+        module.train()
+        total = torch.zeros((), device=device)
+        drawn = torch.randperm(len(target), generator=order).to(device)
+        for rows in torch.split(drawn, batch):
+            if len(rows) == 1 and len(target) > 1:
+                continue  # one row has no variance: batch norm cannot take it
+            optimiser.zero_grad(set_to_none=True)
+            loss = loss_of(_out(module(features[rows]), classes), target[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            total += loss.detach() * len(rows)
+        held = _held_loss(module, held_features, held_target, loss_of, classes)
+        mean = float(total) / len(target)
+        if not math.isfinite(mean) or not math.isfinite(held):
+            raise Invalid(
+                f"The network's loss is {mean} after epoch {epoch}.",
+                hint=f"Lower learning_rate (it is {chosen['learning_rate']:g}), or add layer_norm.",
+            )
+        lesson.job.metric(epoch=epoch, loss=mean, validation_loss=held)
+        lesson.job.progress(
+            0.1 + 0.6 * epoch / epochs, f"epoch {epoch} of at most {epochs}, loss {held:.4f}"
+        )
+        schedule.step(held)
+        if held < best_loss - 1e-5:
+            best, best_loss, waited = _copied(module), held, 0
+            told["epochs"] = epoch
+        else:
+            waited += 1
+            if waited >= patience:
+                lesson.job.log(
+                    f"Stopped after epoch {epoch}: the validation loss was lowest after epoch "
+                    f"{told['epochs']} ({best_loss:.4f})."
+                )
+                break
+    return best
+
+
+def _tensors(
+    part: tuple[Array, Array], told: dict[str, Any], device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    features, target = part
+    if told["task"] == "classification":
+        wanted = torch.from_numpy(target.astype(np.int64))
+    else:
+        wanted = torch.from_numpy(((target - told["mean"]) / told["scale"]).astype(np.float32))
+    return torch.from_numpy(np.ascontiguousarray(features)).to(device), wanted.to(device)
+
+
+def _held_loss(
+    module: nn.Module, features: torch.Tensor, target: torch.Tensor, loss_of: Any, classes: bool
+) -> float:
+    module.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(target), BLOCK):
+            rows = slice(start, start + BLOCK)
+            loss = loss_of(_out(module(features[rows]), classes), target[rows], reduction="sum")
+            total += float(loss)
+    return total / len(target)
+
+
+def _out(out: torch.Tensor, classes: bool) -> torch.Tensor:
+    return out if classes else out[:, 0]
+
+
+def _copied(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}

@@ -1,0 +1,135 @@
+"""MLflow as the registry: a SQLite file and a folder of the home, or a server elsewhere."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from workbench.core import NotFound, Unavailable
+
+from .ports import Registered, Run
+
+LOCK_S = 120
+
+
+class MlflowRegistry:
+    """The engine of the port `models.registry` for `mlflow+sqlite://` and `mlflow+http(s)://`."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        scheme, _, rest = url.partition("://")
+        self._artifacts = ""
+        if scheme == "mlflow+sqlite":
+            file = Path(rest) if rest else home / "mlflow.db"
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._uri = f"sqlite:///{file}"
+            self._artifacts = (file.parent / "mlflow").absolute().as_uri()
+            self._lock = FileLock(f"{file}.lock", timeout=LOCK_S)
+        else:
+            self._uri = f"{scheme.removeprefix('mlflow+')}://{rest}"
+            self._lock = FileLock(str(home / "mlflow.lock"), timeout=LOCK_S)
+        self._opened: Any = None
+
+    def record(self, run: Run, artifacts: Path) -> Registered:
+        """See `Registry`."""
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        name = f"{run.project}.{run.name}"
+        try:
+            with self._lock:
+                experiment = client.get_experiment_by_name(run.project)
+                where = (
+                    experiment.experiment_id
+                    if experiment is not None
+                    else client.create_experiment(
+                        run.project,
+                        artifact_location=f"{self._artifacts}/{run.project}"
+                        if self._artifacts
+                        else None,
+                    )
+                )
+                if not client.search_registered_models(f"name = '{name}'"):
+                    client.create_registered_model(name)
+            made = client.create_run(where, run_name=run.name)
+            id, at = made.info.run_id, made.info.start_time
+            series = [
+                Metric(key, value, at, int(each["epoch"]))
+                for each in run.epochs
+                for key, value in each.items()
+                if key != "epoch"
+            ]
+            final = [Metric(key, value, at, 0) for key, value in run.metrics.items()]
+            params = [Param(key, str(value)[:6000]) for key, value in run.params.items()]
+            tags = [RunTag(key, value[:8000]) for key, value in run.tags.items()]
+            client.log_batch(id, params=params[:100], tags=tags[:100])
+            told = series + final
+            for start in range(0, len(told), 1_000):
+                client.log_batch(id, metrics=told[start : start + 1_000])
+            client.log_artifacts(id, str(artifacts), "model")
+            client.set_terminated(id)
+            source = f"{made.info.artifact_uri}/model"
+            version = client.create_model_version(name, source, run_id=id, tags=run.tags)
+        except MlflowException as error:
+            raise _down(self._uri, error) from error
+        return Registered(run=id, name=name, version=str(version.version))
+
+    def forget(self, registered: Registered) -> None:
+        """See `Registry`."""
+        client = self._client()
+        client.delete_model_version(registered.name, registered.version)
+        client.delete_run(registered.run)
+
+    def alias(self, uri: str, alias: str) -> None:
+        """See `Registry`."""
+        from mlflow.exceptions import MlflowException
+
+        name, _, version = uri.removeprefix("models:/").rpartition("/")
+        try:
+            self._client().set_registered_model_alias(name, alias, version)
+        except MlflowException as error:
+            raise _down(self._uri, error) from error
+
+    def files(self, run: str) -> list[str]:
+        """See `Registry`."""
+        from mlflow.exceptions import MlflowException
+
+        client, found, waiting = self._client(), [], [""]
+        try:
+            while waiting:
+                for each in client.list_artifacts(run, waiting.pop() or None):
+                    (waiting if each.is_dir else found).append(each.path)
+        except MlflowException as error:
+            raise NotFound(
+                f"There is no MLflow run {run!r}.", hint="Give the id of a run of this registry."
+            ) from error
+        return sorted(found)
+
+    def fetch(self, run: str, path: str, folder: Path) -> Path:
+        """See `Registry`."""
+        return Path(self._client().download_artifacts(run, path, str(folder)))
+
+    def _client(self) -> Any:
+        if self._opened is None:
+            # Before the import: MLflow reads these then.
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+            for each in ("mlflow", "alembic"):
+                logging.getLogger(each).setLevel(logging.WARNING)
+            from mlflow import MlflowClient
+
+            # The first one makes the database: two at once would collide.
+            with self._lock:
+                self._opened = MlflowClient(self._uri, self._uri)
+        return self._opened
+
+
+def _down(uri: str, error: Exception) -> Unavailable:
+    where = uri if uri.startswith("http") else "in this home"
+    first = str(error).partition("\n")[0][:300]
+    return Unavailable(
+        f"The MLflow registry {where} did not take it: {first}.",
+        hint="Look at the port models.registry, then try again.",
+    )
