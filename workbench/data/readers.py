@@ -220,7 +220,7 @@ def _json_lines(file: Path, folder: Path, name: str, head: bool) -> Reading:
 
 def _parquet(file: Path, folder: Path, name: str, head: bool) -> Reading:
     try:
-        source = pq.ParquetFile(file, memory_map=True)
+        source = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
     except (pa.ArrowInvalid, OSError) as error:
         raise Invalid(
             f"{name} is no whole Parquet file: {_first(error)}.",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ class MlflowRegistry:
         """See `Registry`."""
         from mlflow.exceptions import MlflowException
 
-        client, found, waiting = self._client(), [], [""]
+        client = self._client()
+        found: list[str] = []
+        waiting = [""]
         try:
             while waiting:
                 for each in client.list_artifacts(run, waiting.pop() or None):
@@ -118,10 +121,12 @@ class MlflowRegistry:
             os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             for each in ("mlflow", "alembic"):
                 logging.getLogger(each).setLevel(logging.WARNING)
-            from mlflow import MlflowClient
+            # The first one makes the database: two at once would collide. What MLflow's own
+            # imports deprecate is not for our users.
+            with self._lock, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                from mlflow import MlflowClient
 
-            # The first one makes the database: two at once would collide.
-            with self._lock:
                 self._opened = MlflowClient(self._uri, self._uri)
         return self._opened
 

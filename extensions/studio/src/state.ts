@@ -209,7 +209,6 @@ export function pageArgs(args: Readonly<Record<string, unknown>>): PageArgs | nu
 /** One page is one tab: what tells its tab from others. */
 export function tabOf({ page, id, options }: PageArgs): string {
   const rest = Object.entries(options)
-    .filter(([name]) => name !== 'file')
     .map(([name, value]) => `${name}=${value}`)
     .sort();
   return [page, id, ...rest].filter(Boolean).join(':');

@@ -1,7 +1,235 @@
-import type { JSX } from 'react';
-import type { PageProps } from '../context.ts';
-import { Loading } from '../parts/index.ts';
+/** A model: was it worth it, what it says, what made it, and what it needs before release. */
 
-export default function Page({ id }: PageProps): JSX.Element {
-  return <Loading what={id} />;
+import { useEffect, type JSX } from 'react';
+import type { Model } from '@nexus-workbench/contract';
+import type { PageProps, StudioContext } from '../context.ts';
+import {
+  Badge,
+  Button,
+  ErrorNote,
+  Loading,
+  SameAs,
+  Table,
+  useLoad,
+  Whiskers
+} from '../parts/index.ts';
+import { css } from '../tokens.ts';
+import { Facts } from './grid.tsx';
+import { Fairness, Release } from './model-release.tsx';
+import { TryRow } from './model-try.tsx';
+import {
+  best,
+  competitors,
+  lessIsBetter,
+  metricName,
+  metricsOf,
+  short,
+  showFigure,
+  type Competitor
+} from './model.state.ts';
+import { Network } from './network.tsx';
+
+export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Element {
+  const { trans, client } = studio;
+  const loaded = useLoad(
+    signal => client.get('/api/v1/models/models/{id}', { path: { id }, signal }),
+    [client, id]
+  );
+  const model = loaded.data;
+  useEffect(() => {
+    if (model) {
+      setTitle(model.name);
+    }
+  }, [model, setTitle]);
+  if (!model) {
+    return (
+      <div className={css.page}>
+        {loaded.error ? (
+          <ErrorNote error={loaded.error} retry={loaded.reload} />
+        ) : (
+          <Loading what={trans.__('the model')} retry={loaded.reload} />
+        )}
+      </div>
+    );
+  }
+  const ref = `${model.id}@${model.version}`;
+  return (
+    <div className={css.page}>
+      <header className={css.head}>
+        <div className={css.row}>
+          <h1 className={css.title}>{model.name}</h1>
+          {model.aliases.map(alias => (
+            <Badge key={alias} state={alias} />
+          ))}
+        </div>
+        <p className={css.quiet}>
+          {trans.__(
+            'Version %1: %2 for %3, by %4 on %5',
+            model.version,
+            model.estimator,
+            model.target,
+            model.made_by,
+            new Date(model.made_at).toLocaleString()
+          )}
+        </p>
+        <p className="nx-Verdict">{model.verdict}</p>
+        <div className={css.row}>
+          <Button onClick={() => studio.open('product', model.product)}>
+            {trans.__('Open the product')}
+          </Button>
+          <Button onClick={() => studio.open('compare', ref)}>
+            {trans.__('Compare with others')}
+          </Button>
+          {studio.role() !== 'viewer' && (
+            <Button onClick={() => studio.open('train', model.product, { target: model.target })}>
+              {trans.__('Train another')}
+            </Button>
+          )}
+        </div>
+      </header>
+      <Figures studio={studio} model={model} />
+      <TryRow studio={studio} model={model} />
+      <Fairness studio={studio} model={model} />
+      <Release studio={studio} model={model} onPromoted={loaded.reload} />
+      <Made studio={studio} model={model} />
+      <SameAs
+        code={`model = wb.models.get_model(${JSON.stringify(ref)})\nwb.models.predict(${JSON.stringify(ref)}, rows=[{…}])`}
+      />
+    </div>
+  );
+}
+
+interface PartProps {
+  studio: StudioContext;
+  model: Model;
+}
+
+function Figures({ studio, model }: PartProps): JSX.Element {
+  const { trans } = studio;
+  const rows = competitors(model);
+  const metrics = metricsOf(rows);
+  const first = metrics[0];
+  const name = (row: Competitor): string =>
+    row.own ? trans.__('%1 (this model)', row.name) : row.name;
+  if (first === undefined) {
+    return (
+      <section className={css.section}>
+        <h2>{trans.__('How good it is')}</h2>
+        <p>{trans.__('It was not measured: it came without rows to measure it on.')}</p>
+      </section>
+    );
+  }
+  return (
+    <section className={css.section}>
+      <h2>{trans.__('How good it is')}</h2>
+      <p className={css.quiet}>
+        {model.split
+          ? trans.__(
+              'Measured on %1 rows that nothing was trained on; intervals hold 95 % of the bootstrap.',
+              model.split.test.toLocaleString()
+            )
+          : trans.__('Intervals hold 95 % of the bootstrap.')}
+      </p>
+      <div className={css.grid}>
+        {metrics.slice(0, 2).map(metric => (
+          <div key={metric}>
+            <h3>
+              {metricName(metric)}
+              {lessIsBetter(metric) && (
+                <span className={css.quiet}> {trans.__('(less is better)')}</span>
+              )}
+            </h3>
+            <Whiskers
+              label={metricName(metric)}
+              rows={rows.flatMap(row => {
+                const figure = row.metrics[metric];
+                return figure
+                  ? [{ name: name(row), ...figure, kind: row.own ? ('good' as const) : ('plain' as const) }]
+                  : [];
+              })}
+            />
+          </div>
+        ))}
+      </div>
+      <Table
+        caption={trans.__('All figures with their 95 % intervals')}
+        showCaption
+        rowHeadings
+        head={[trans.__('Figure'), ...rows.map(row => ({ text: name(row), number: true }))]}
+        rows={metrics.map(metric => {
+          const figures = rows.map(row => row.metrics[metric]);
+          const top = best(metric, figures);
+          return [
+            lessIsBetter(metric)
+              ? trans.__('%1 (less is better)', metricName(metric))
+              : metricName(metric),
+            ...figures.map((figure, at) =>
+              at === top ? (
+                <strong key={at} title={trans.__('the best')}>
+                  {showFigure(metric, figure)}
+                </strong>
+              ) : (
+                showFigure(metric, figure)
+              )
+            )
+          ];
+        })}
+      />
+    </section>
+  );
+}
+
+function Made({ studio, model }: PartProps): JSX.Element {
+  const { trans } = studio;
+  const environment = Object.entries(model.environment);
+  return (
+    <section className={css.section}>
+      <h2>{trans.__('What made it')}</h2>
+      <Facts
+        items={[
+          [
+            trans.__('Product'),
+            <Button
+              key="product"
+              kind="link"
+              onClick={() => studio.open('product', model.product)}
+            >
+              {model.product}
+            </Button>
+          ],
+          [
+            trans.__('Its digest'),
+            <code key="digest" title={model.product_digest}>
+              {short(model.product_digest)}
+            </code>
+          ],
+          [trans.__('Split'), model.split?.explained ?? trans.__('none')],
+          [trans.__('Seed'), model.seed],
+          [trans.__('Inputs'), trans.__('%1 columns', model.inputs.length)],
+          [trans.__('Parameters'), model.parameters.toLocaleString()],
+          [trans.__('Epochs'), model.epochs],
+          [trans.__('Time'), trans.__('%1 s', model.elapsed_s.toFixed(1))],
+          [trans.__('Code'), <code key="code">{model.code}</code>],
+          [trans.__('MLflow run'), <code key="run">{model.run}</code>],
+          [trans.__('Registered as'), <code key="registered">{model.registered}</code>],
+          [
+            trans.__('Weights'),
+            <code key="weights" title={model.digest}>
+              {short(model.digest)}
+            </code>
+          ],
+          [
+            trans.__('Packages'),
+            environment.map(([name, version]) => `${name} ${version}`).join(', ')
+          ]
+        ]}
+      />
+      {model.graph && (
+        <Network
+          graph={model.graph}
+          ends={[trans.__('%1 columns', model.inputs.length), model.target]}
+        />
+      )}
+    </section>
+  );
 }

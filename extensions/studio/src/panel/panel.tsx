@@ -2,6 +2,7 @@
 
 import { useEffect, useState, type JSX } from 'react';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import { graphIcon } from '../icon.ts';
 import { ErrorNote, Loading } from '../parts/state.tsx';
 import { Words } from '../parts/words.ts';
@@ -35,6 +36,8 @@ function Lazy({ studio }: { studio: Studio }): JSX.Element {
 }
 
 export class StudioPanel extends ReactWidget {
+  private seen = false;
+
   constructor(private readonly studio: Studio) {
     super();
     this.addClass(css.panel);
@@ -44,7 +47,21 @@ export class StudioPanel extends ReactWidget {
     this.node.setAttribute('aria-label', this.title.caption);
   }
 
+  protected override onAfterAttach(message: Message): void {
+    this.seen = this.isVisible;
+    super.onAfterAttach(message);
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.seen = true;
+    this.update();
+  }
+
   protected override render(): JSX.Element | null {
+    if (!this.seen) {
+      return null;
+    }
     return (
       <Words.Provider value={this.studio.trans}>
         <Lazy studio={this.studio} />

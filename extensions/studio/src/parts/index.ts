@@ -1,3 +1,4 @@
+export { Ago } from './ago.tsx';
 export { SameAs } from './code.tsx';
 export { Bars, type BarsProps } from './bars.tsx';
 export { Curves, type CurvesProps, type Series } from './curves.tsx';

@@ -2,6 +2,7 @@
 
 import { useEffect, useState, type JSX, type ReactNode } from 'react';
 import { StudioError } from '@nexus-workbench/contract';
+import { stateName } from '../titles.ts';
 import { css, time } from '../tokens.ts';
 import { Button } from './form.tsx';
 import { useWords } from './words.ts';
@@ -62,10 +63,11 @@ const BUSY = new Set(['running', 'queued']);
 
 /** A state in a word; its colour says it a second time. `text` replaces the word. */
 export function Badge({ state, text }: { state: string; text?: string }): JSX.Element {
+  const trans = useWords();
   const kind = GOOD.has(state) ? 'good' : BAD.has(state) ? 'bad' : BUSY.has(state) ? 'busy' : 'other';
   return (
     <span className={css.badge} data-kind={kind} data-state={state}>
-      {text ?? state}
+      {text ?? stateName(state, trans)}
     </span>
   );
 }
