@@ -1,5 +1,7 @@
 """Models: trained beside honest baselines, registered, asked, compared, exported, promoted."""
 
+from .actions import get_model, list_layers, list_models, suggest_graph, train
+from .rows import UntouchedRows, predict_table, untouched
 from .types import (
     Comparison,
     Field,
@@ -19,5 +21,13 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Split",
+    "UntouchedRows",
+    "get_model",
+    "list_layers",
+    "list_models",
     "models",
+    "predict_table",
+    "suggest_graph",
+    "train",
+    "untouched",
 ]

@@ -1,7 +1,6 @@
 """What is predicted: which rows have an answer, which task it is, which classes there are."""
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.core import Invalid
-from workbench.data.types import Column, Product
+from workbench.data.types import Column
 
 from .types import Task
 
@@ -46,26 +45,6 @@ class Target:
     def positive_index(self) -> int | None:
         """The place of `positive` in `classes`, for metrics."""
         return self.classes.index(self.positive) if self.positive else None
-
-
-def find_columns(product: Product, names: Sequence[str], role: str) -> list[Column]:
-    """Columns of a product by name.
-
-    Raises:
-        Invalid: The product has no such column; the hint tells near names.
-    """
-    known = {column.name: column for column in product.columns}
-    for name in names:
-        if name not in known:
-            folded = {each.lower(): each for each in known}
-            near = [folded[each] for each in difflib.get_close_matches(name.lower(), folded, n=3)]
-            raise Invalid(
-                f"{product.name} has no column {name!r} ({role}).",
-                hint=f"Did you mean {' or '.join(near)}?"
-                if near
-                else f"It has: {', '.join(list(known)[:20])}.",
-            )
-    return [known[name] for name in names]
 
 
 def read_target(

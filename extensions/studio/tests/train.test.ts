@@ -116,7 +116,9 @@ test('the task is guessed by the kind and how many values there are', () => {
   assert.equal(guessTask(column('a', 'category'), 900), 'classification');
   assert.equal(guessTask(column('a', 'integer'), 2), 'classification');
   assert.equal(guessTask(column('a', 'integer'), 900), 'regression');
-  assert.equal(guessTask(column('a', 'number'), 2), 'regression');
+  assert.equal(guessTask(column('a', 'number'), 2), 'classification');
+  assert.equal(guessTask(column('a', 'number'), 3), 'regression');
+  assert.equal(guessTask(column('a', 'integer'), undefined), 'regression');
 });
 
 test('sensitive columns and keys are suggested to be left out; leakage is only told', () => {

@@ -17,18 +17,16 @@ export function serviceName(estimator: Estimator, task: Task): string {
   return estimator;
 }
 
-/** Classes a number may have and still be taken for classes. */
-const MOST_CLASSES = 10;
+/** Whole numbers with at most this many different values are taken for classes. */
+const FEW = 10;
 
 /** What a column asks for, as the service guesses it: few different values are classes. */
 export function guessTask(column: Column | undefined, distinct: number | undefined): Task {
-  if (!column || column.kind === 'category' || column.kind === 'boolean' || column.kind === 'text') {
+  if (column?.kind !== 'number' && column?.kind !== 'integer') {
     return 'classification';
   }
-  if (column.kind === 'integer' && distinct !== undefined && distinct <= MOST_CLASSES) {
-    return 'classification';
-  }
-  return 'regression';
+  const few = column.kind === 'number' ? 2 : FEW;
+  return distinct !== undefined && distinct <= few ? 'classification' : 'regression';
 }
 
 /** Words a target's name often holds, as the service knows them, and those of decisions. */
