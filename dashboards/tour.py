@@ -35,7 +35,9 @@ def view(wb: Any) -> Any:
             f"{model.split.explained if model.split else ''}"
         )
     )
-    template = pn.template.FastListTemplate(title="Fair lending", accent_base_color=INK)
+    template = pn.template.FastListTemplate(
+        title="Fair lending", accent=INK, font="system-ui, sans-serif", font_url=""
+    )
     template.main.extend(parts)
     return template
 

@@ -18,12 +18,11 @@ const document =
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024
   });
-// What the service answers always holds the fields that have a default; a request may omit them.
+// What the service answers holds every field, also those with a default; a request may omit them.
 const described = JSON.parse(document);
 for (const [name, schema] of Object.entries(described.components.schemas)) {
   if (!/Request$|-Input$/.test(name) && schema.properties) {
-    const given = Object.keys(schema.properties).filter(key => 'default' in schema.properties[key]);
-    schema.required = [...new Set([...(schema.required ?? []), ...given])];
+    schema.required = Object.keys(schema.properties);
   }
 }
 const folder = mkdtempSync(join(tmpdir(), 'contract-'));

@@ -105,7 +105,7 @@ def list_reports(
     """This project's reports, newest first.
 
     Args:
-        model: Only those on this model (`mdl_…@1` for one version, `mdl_…` for any).
+        model: Only those on this model: id or name for any version, `…@1` for one.
         limit: At most how many.
         after: The `next` of the page before.
     """
@@ -113,10 +113,12 @@ def list_reports(
         raise Invalid(f"A page of {limit} reports makes no sense.", hint="1 to 1000.")
     if not model:
         return reports.page(ctx.store, ctx.project, limit=limit, after=after)
+    wanted = models.get(ctx.store, ctx.project, model)
+    of = wanted.ref if "@" in model else wanted.id
     items: list[Report] = []
     while len(items) < limit:
         page = reports.page(ctx.store, ctx.project, limit=200, after=after)
-        items += [r for r in page.items if model in (r.model, r.model.partition("@")[0])]
+        items += [r for r in page.items if of in (r.model, r.model.partition("@")[0])]
         if page.next is None:
             return Page(items=items[:limit], next=None)
         after = page.next

@@ -138,8 +138,8 @@ def _sentence(
     most = max(groups, key=lambda each: each.selection_rate)
     least = min(groups, key=lambda each: each.selection_rate)
     said = (
-        f"By {name}: decides for {least.name} {100 * gap:.0f} points less often than for "
-        f"{most.name} (95 % interval {100 * low:.0f} to {100 * high:.0f}; "
+        f"By {name}: favourable decisions are {100 * gap:.0f} points rarer for {least.name} than "
+        f"for {most.name} (95 % interval {100 * low:.0f} to {100 * high:.0f}; "
         f"the limit is {100 * limit:.0f})."
     )
     said += {

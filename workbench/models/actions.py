@@ -1,11 +1,11 @@
 """Train models, find them again, ask them, compare them, hand them on."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from workbench.core import Context, Invalid, Job, Page, action
+from workbench.core import Blob, Context, Invalid, Job, Page, Upload, action
 from workbench.graphs import LAYERS, Graph, Layer
 
-from .types import Model, models
+from .types import Comparison, Model, Predictions, models
 
 
 @action(effect="job", undo="irreversible", on="product")
@@ -91,3 +91,98 @@ def suggest_graph(ctx: Context, product: str, target: str) -> Graph:
     from .suggested import suggested
 
     return suggested(products.get(ctx.store, ctx.project, product), target)
+
+
+@action(effect="read", on="model", heavy=True)
+def predict(
+    ctx: Context,
+    model: str,
+    rows: list[dict[str, Any]] | None = None,
+    product: str | None = None,
+    limit: int = 1000,
+) -> Predictions:
+    """Ask a model, for rows given by hand or the rows of a product.
+
+    Args:
+        model: Id, `id@version` or name of the model.
+        rows: A dictionary per row, field → value. A field that is absent or null counts as
+            missing; values never seen in training are told in `warnings`.
+        product: Id, `id@version` or name of a product whose rows to ask about, instead of rows.
+        limit: The most rows of the product, 1 to 10,000.
+    """
+    from .answering import answer
+
+    return answer(ctx, model, rows, product, limit)
+
+
+@action(effect="read", heavy=True)
+def compare(ctx: Context, models: list[str]) -> Comparison:
+    """Models side by side, with paired differences where they were measured on the same rows.
+
+    Args:
+        models: Ids, `id@version` or names of 2 to 20 models; differences are to the first.
+    """
+    from .answering import side_by_side
+
+    return side_by_side(ctx, models)
+
+
+@action(effect="blob", on="id", heavy=True)
+def export(
+    ctx: Context, id: str, format: Literal["onnx", "safetensors", "lightgbm", "skops"] = "onnx"
+) -> Blob:
+    """A model as a file: with its rules for columns, and without code.
+
+    An ONNX export takes the columns as numbers (its metadata `workbench.features` says how they
+    are made) and is checked by onnxruntime before it is handed out.
+
+    Args:
+        id: Id, `id@version` or name of the model.
+        format: `onnx` (networks, linear models, forests), `safetensors` (networks, with the
+            graph in the metadata), `skops` (linear models, forests) or `lightgbm` (its text).
+    """
+    from .exports import export_model
+
+    return export_model(ctx, id, format)
+
+
+@action(effect="write", undo="compensate:models.promote", on="model", heavy=True)
+def promote(ctx: Context, model: str, alias: str) -> Model:
+    """Give a model an alias, if the gate allows it; the version that had it loses it.
+
+    Args:
+        model: Id, `id@version` or name of the model.
+        alias: Such as `production` or `candidate`; the gate guards those that affect people.
+    """
+    from .promoting import give_alias
+
+    return give_alias(ctx, model, alias)
+
+
+@action(effect="write", undo="irreversible", on="product", heavy=True)
+def import_model(
+    ctx: Context,
+    source: Annotated[str, Upload] = "",
+    name: str = "",
+    format: str = "",
+    product: str = "",
+    target: str = "",
+) -> Model:
+    """Register a model that was made elsewhere: ONNX, skops, safetensors with a graph, MLflow.
+
+    Files that this Studio exported bring their rules for columns along. A stranger's model
+    takes the product's numbers as they are, in the order of its columns, without the target.
+    Pickles are not opened.
+
+    Args:
+        source: A local file (it is uploaded), `blob:…`, a path in the project's files, or
+            `mlflow:<run id>`.
+        name: The model's name; the file's if empty. A name that exists gets its next version.
+        format: `onnx`, `skops` or `safetensors` (the file, or a zip of it with `graph.json`);
+            told by the file's name if empty.
+        product: Id, `id@version` or name of the product to measure the model on.
+        target: The column it predicts there.
+    """
+    from .bringing import import_any
+
+    return import_any(ctx, source, name, format, product, target)

@@ -109,7 +109,7 @@ def load_estimator(folder: Path) -> Estimator:
 
         return Network.load(folder, told)
     if kind == "skops":
-        return Learned(told["kind"], _load_skops(folder / "model.skops", TRUSTED), told["task"])
+        return Learned(told["kind"], load_skops(folder / "model.skops", TRUSTED), told["task"])
     if kind == "onnx":
         from .imported import Imported
 
@@ -164,8 +164,9 @@ class Learned:
         trees = getattr(model, "estimators_", None)
         self.parameters = (
             sum(int(each.tree_.node_count) for each in trees)
-            if trees is not None
-            else int(np.size(model.coef_) + np.size(model.intercept_))
+            if kind == "forest" and trees is not None
+            else int(np.size(getattr(model, "coef_", ())))
+            + int(np.size(getattr(model, "intercept_", ())))
         )
 
     @classmethod
@@ -260,13 +261,18 @@ class Boosted:
         )
 
 
-def _load_skops(file: Path, trusted: tuple[str, ...]) -> Any:
+def load_skops(file: Path, trusted: tuple[str, ...]) -> Any:
+    """The object in a skops file.
+
+    Raises:
+        Refused: It holds types beyond skops' own list and the trusted ones.
+    """
     import skops.io
 
     unknown = sorted(set(skops.io.get_untrusted_types(file=file)) - set(trusted))
     if unknown:
         raise Refused(
             f"The skops file holds types we do not trust: {', '.join(unknown[:5])}.",
-            hint="Save a plain scikit-learn model, without functions or classes of your own.",
+            hint="Save a plain scikit-learn model without code of your own; trees go by ONNX.",
         )
     return skops.io.load(file, trusted=list(trusted))

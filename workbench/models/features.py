@@ -109,6 +109,9 @@ class Features:
                 if name not in known and name not in self.left_out:
                     told[f"The model does not use {name!r}."] = None
         arrays = {column["name"]: _given(column, rows, told) for column in self.state["columns"]}
+        absent = [name for name in self.columns if any(name not in row for row in rows)]
+        if absent:
+            told[f"Not given, so taken as missing: {', '.join(absent)}."] = None
         return pa.table(arrays), list(told)
 
 
@@ -128,6 +131,35 @@ def fit(table: pa.Table, columns: Sequence[Column]) -> Features:
         else:
             found.append(state)
     return Features({"columns": found, "left_out": left_out})
+
+
+def as_they_are(table: pa.Table, columns: Sequence[Column]) -> Features:
+    """Numbers unchanged, the median for what is missing: what a stranger's model expects.
+
+    Args:
+        table: Where the medians are from.
+        columns: Numbers, in the order the model takes them.
+    """
+    found: list[State] = []
+    for column in columns:
+        numbers = _numbers(table[column.name])
+        present = numbers[~np.isnan(numbers)]
+        present = present if len(present) else np.zeros(1)
+        found.append(
+            {
+                "name": column.name,
+                "kind": column.kind,
+                "median": float(np.median(present)),
+                "mean": 0.0,
+                "scale": 1.0,
+                "minimum": float(present.min()),
+                "maximum": float(present.max()),
+                "missing": False,
+                "clip": None,
+                "example": float(np.median(present)),
+            }
+        )
+    return Features({"columns": found, "left_out": {}})
 
 
 def _fitted(column: Column, values: pa.ChunkedArray) -> State | str:
@@ -212,6 +244,7 @@ def _scaled(present: Vector, rows: int) -> State | None:
         "minimum": float(present.min()),
         "maximum": float(present.max()),
         "missing": missing,
+        "clip": CLIP,
     }
 
 
@@ -262,7 +295,8 @@ def _fill(out: Matrix, column: State, values: pa.ChunkedArray) -> None:
 def _fill_numbers(out: Matrix, rules: State, numbers: Vector) -> None:
     gone = np.isnan(numbers)
     filled = np.where(gone, rules["median"], numbers)
-    out[:, 0] = np.clip((filled - rules["mean"]) / rules["scale"], -CLIP, CLIP)
+    clip = rules["clip"] or np.inf
+    out[:, 0] = np.clip((filled - rules["mean"]) / rules["scale"], -clip, clip)
     if rules["missing"]:
         out[:, 1] = gone
 
@@ -299,8 +333,6 @@ def _given(column: State, rows: Sequence[dict[str, Any]], told: dict[str, None])
     values: list[Any] = []
     for row in rows:
         value = row.get(name)
-        if name not in row:
-            told[f"{name} is not given: it counts as missing."] = None
         if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
             values.append(None)
         elif kind in ("number", "integer"):

@@ -47,8 +47,11 @@ class Registry(Protocol):
     def alias(self, uri: str, alias: str) -> None:
         """Move an alias to this version (`models:/name/1`); Unavailable if it is gone."""
 
-    def files(self, run: str) -> list[str]:
-        """The files of a run, as paths; NotFound if there is no such run."""
+    def unalias(self, uri: str, alias: str) -> None:
+        """Take an alias away from the model this version is of."""
+
+    def files(self, project: str, run: str) -> list[str]:
+        """The files of a run, as paths; NotFound if the project can see no such run."""
 
     def fetch(self, run: str, path: str, folder: Path) -> Path:
         """A file of a run, copied into a folder."""

@@ -93,21 +93,30 @@ class MlflowRegistry:
         except MlflowException as error:
             raise _down(self._uri, error) from error
 
-    def files(self, run: str) -> list[str]:
+    def unalias(self, uri: str, alias: str) -> None:
+        """See `Registry`."""
+        name = uri.removeprefix("models:/").rpartition("/")[0]
+        self._client().delete_registered_model_alias(name, alias)
+
+    def files(self, project: str, run: str) -> list[str]:
         """See `Registry`."""
         from mlflow.exceptions import MlflowException
 
         client = self._client()
         found: list[str] = []
         waiting = [""]
+        unseen = NotFound(
+            f"There is no MLflow run {run!r}.", hint="Give the id of a run of this project."
+        )
         try:
+            held = client.get_experiment(client.get_run(run).info.experiment_id).name
+            if held.startswith("prj_") and held != project:
+                raise unseen
             while waiting:
                 for each in client.list_artifacts(run, waiting.pop() or None):
                     (waiting if each.is_dir else found).append(each.path)
         except MlflowException as error:
-            raise NotFound(
-                f"There is no MLflow run {run!r}.", hint="Give the id of a run of this registry."
-            ) from error
+            raise unseen from error
         return sorted(found)
 
     def fetch(self, run: str, path: str, folder: Path) -> Path:

@@ -114,7 +114,7 @@ def train_model(
         answers[estimator] if aim.classes else None,
         None if aim.classes else answers[estimator],
     )
-    return keep(
+    model = keep(
         ctx,
         features,
         fitted,
@@ -143,6 +143,7 @@ def train_model(
             elapsed_s=round(time.monotonic() - started, 2),
         ),
     )
+    return {"model": model.ref}
 
 
 def keep(
@@ -153,7 +154,7 @@ def keep(
     epochs: list[dict[str, float]],
     params: dict[str, Any],
     make: Callable[[dict[str, Any]], Model],
-) -> dict[str, str]:
+) -> Model:
     """Write the artifacts, register the run, stage the Record.
 
     Args:
@@ -166,7 +167,7 @@ def keep(
         make: The Record, given the fields that are decided here.
 
     Returns:
-        The references of the job's result.
+        The model, which the caller's commit makes visible.
     """
     name = str(params["name"])
     before = models.find(ctx.store, ctx.project, name)
@@ -211,7 +212,7 @@ def keep(
     ctx.note(model=model.ref, **({"product": model.product} if model.product else {}))
     ctx.job.log(model.verdict)
     ctx.job.progress(1.0, f"{model.name}, version {model.version}")
-    return {"model": model.ref}
+    return model
 
 
 def checked_name(name: str) -> str:

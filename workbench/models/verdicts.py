@@ -24,7 +24,9 @@ def judge(estimator: str, told: dict[str, Resampled], rows: int) -> str:
     best = max(others, key=lambda each: sign * float(told[each][metric][0]))
     gap = difference(told[best], told[estimator])[metric]
     low, high = sorted((sign * gap.low, sign * gap.high))
-    by = f"{abs(gap.value):.3g} ({_span(gap)})"
+    turn = 1 if low > 0 or high >= 0 else -1
+    ends = sorted((turn * low, turn * high))
+    by = f"{_plain(turn * sign * gap.value)} (95 % {_plain(ends[0])} to {_plain(ends[1])})"
     opening = (
         f"{NAMES[metric]} {_told(mine[metric])} on {rows:,} untouched rows; "
         f"the best of the others, {best}, has {_told(figures(told[best])[metric])}"
@@ -41,8 +43,8 @@ def judge(estimator: str, told: dict[str, Resampled], rows: int) -> str:
 
 
 def _told(figure: Figure) -> str:
-    return f"{figure.value:.3g} ({_span(figure)})"
+    return f"{_plain(figure.value)} (95 % {_plain(figure.low)} to {_plain(figure.high)})"
 
 
-def _span(figure: Figure) -> str:
-    return f"95 % {figure.low:.3g} to {figure.high:.3g}"
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 1_000 else f"{number:.3g}"

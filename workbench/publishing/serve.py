@@ -6,9 +6,10 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import uvicorn
@@ -31,6 +32,9 @@ from workbench.security.guard import Guard, HubGuard, LocalGuard, check_origin
 
 from .reader import Reader
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 log = logging.getLogger(__name__)
 looking: contextvars.ContextVar[Actor] = contextvars.ContextVar("looking")
 
@@ -47,10 +51,11 @@ class Behind:
     def __init__(self, guard: Guard, engines: Engines, prefix: str) -> None:
         self._guard, self._engines, self._prefix = guard, engines, prefix
         self._inner: App | None = None
+        self._opened = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            return await _lifespan(receive, send)
+            return await self._lifespan(receive, send)
         request = HTTPConnection(scope)
         path = scope["path"].removeprefix(self._prefix)
         try:
@@ -63,9 +68,23 @@ class Behind:
         if path in ("", "/"):
             return await self._index()(scope, receive, send)
         if self._inner is None:
-            self._inner = _panel(self._engines, self._prefix)
+            self._inner = app = _panel(self._engines, self._prefix)
+            # Panel's own clean-up of sessions lives in its lifespan.
+            await self._opened.enter_async_context(app.router.lifespan_context(app))
+        if path.startswith("/static/"):
+            # bokeh-fastapi serves its files at the root, whatever the prefix.
+            scope = {**scope, "path": path, "raw_path": path.encode()}
         looking.set(who.actor)
         await self._inner(scope, receive, send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._opened.aclose()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
 
     def _refuse(self, error: WorkbenchError, request: HTTPConnection) -> Response:
         page = "text/html" in request.headers.get("accept", "")
@@ -92,7 +111,7 @@ def _query(request: HTTPConnection) -> str:
     return f"?{request.url.query}" if request.url.query else ""
 
 
-def _panel(engines: Engines, prefix: str) -> App:
+def _panel(engines: Engines, prefix: str) -> "FastAPI":
     import panel
     from fastapi import FastAPI
     from panel.io.fastapi import add_applications
@@ -135,14 +154,6 @@ def _module(file: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-async def _lifespan(receive: Any, send: Any) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
 
 
 def serve() -> None:

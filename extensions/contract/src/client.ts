@@ -2,6 +2,7 @@
 
 import type { Blob as StudioBlob, paths, Session } from './api.ts';
 import { parseEvents } from './events.ts';
+import type { Streams } from './streams.ts';
 
 type Operation<P extends keyof paths, M extends 'get' | 'post'> = NonNullable<paths[P][M]>;
 type Responses<O> = O extends { responses: infer R } ? R[keyof R & (200 | 201 | 202)] : never;
@@ -21,22 +22,18 @@ export type CallPath = {
   [P in keyof paths]: Operation<P, 'post'> extends never ? never : P;
 }[keyof paths];
 /** Paths that answer a stream of Records. */
-export type StreamPath = {
-  [P in keyof paths]: Content<Responses<Operation<P, 'get'>>, 'text/event-stream'> extends never
-    ? never
-    : P;
-}[keyof paths];
+export type StreamPath = keyof Streams & keyof paths;
 
 export type Read<P extends ReadPath> = Content<Responses<Operation<P, 'get'>>, 'application/json'>;
 export type Told<P extends CallPath> = Content<Responses<Operation<P, 'post'>>, 'application/json'>;
-export type Streamed<P extends StreamPath> = Content<
-  Responses<Operation<P, 'get'>>,
-  'text/event-stream'
->;
-export type Body<P extends CallPath> =
-  Operation<P, 'post'> extends { requestBody?: infer B }
-    ? Content<NonNullable<B>, 'application/json'>
-    : never;
+export type Streamed<P extends StreamPath> = Streams[P];
+type Asked<O> = O extends { requestBody?: infer B }
+  ? Content<NonNullable<B>, 'application/json'>
+  : never;
+/** What a POST takes; an action without parameters takes an empty object. */
+export type Body<P extends CallPath> = [Asked<Operation<P, 'post'>>] extends [never]
+  ? Record<string, never>
+  : Asked<Operation<P, 'post'>>;
 
 /** An error in the Studio's one shape: a sentence, and what to do about it. */
 export class StudioError extends Error {
@@ -149,19 +146,19 @@ export class Client {
 
   /**
    * Records as they come, resumed where a broken connection left them. It ends when the service
-   * ends it (a finished job), unless `endless`, and when `signal` is aborted.
+   * says that nothing more will come (a finished job), and when `signal` is aborted.
    */
   async *follow<P extends StreamPath>(
     path: P,
     options: {
       query: Args<Operation<P, 'get'>, 'query'>;
       signal: AbortSignal;
-      endless?: boolean;
       onBroken?: (error: unknown) => void;
     }
   ): AsyncGenerator<Streamed<P>> {
     let last = '';
     let failures = 0;
+    let ended = false;
     while (!options.signal.aborted) {
       try {
         const response = await this.send(this.url(path, undefined, options.query), {
@@ -181,13 +178,18 @@ export class Client {
           for (const event of parsed.events) {
             last = event.id || last;
             const record: unknown = JSON.parse(event.data);
-            if (isProblem(record)) {
-              throw new StudioError(record.status, record.title, record.detail, record.hint);
+            if (event.event === 'problem') {
+              const { status, title, detail, hint, trace } = record as Problem;
+              throw new StudioError(status, title, detail, hint, trace);
             }
-            yield record as Streamed<P>;
+            if (event.event === 'end') {
+              ended = true;
+            } else {
+              yield record as Streamed<P>;
+            }
           }
         }
-        if (!options.endless) {
+        if (ended) {
           return;
         }
       } catch (error) {
@@ -237,7 +239,7 @@ export class Client {
           throw error;
         }
         await pause(RETRY_MS[failures++]!, options.signal);
-        const response = await this.send(`${at}?meta=1`, { signal: options.signal ?? null });
+        const response = await this.send(`${at}/state`, { signal: options.signal ?? null });
         blob = (await response.json()) as StudioBlob;
       }
       options.onProgress?.(blob.received);
@@ -309,20 +311,11 @@ export class Client {
 }
 
 interface Problem {
-  type: string;
   title: string;
   status: number;
   detail: string;
   hint: string;
-}
-
-function isProblem(value: unknown): value is Problem {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'type' in value &&
-    String((value as Problem).type).startsWith('urn:workbench:error:')
-  );
+  trace: string;
 }
 
 function pause(ms: number, signal?: AbortSignal): Promise<void> {

@@ -80,7 +80,7 @@ export function addCommands(commands: CommandRegistry, studio: Studio): void {
   });
 
   commands.addCommand(CommandIDs.train, {
-    label: trans.__('Train a Model'),
+    label: args => (args.isLauncher ? trans.__('Train a model') : trans.__('Train a Model')),
     caption: trans.__('Train a model on a data product'),
     icon: graphIcon,
     isEnabled: mayWrite,

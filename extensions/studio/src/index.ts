@@ -152,7 +152,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       palette?.addItem({ command: open, args: { page }, category });
     }
     launcher?.add({ command: register, args: { isLauncher: true }, category, rank: 0 });
-    launcher?.add({ command: train, category, rank: 1 });
+    launcher?.add({ command: train, args: { isLauncher: true }, category, rank: 1 });
     launcher?.add({ command: open, args: { page: 'welcome' }, category, rank: 2 });
     launcher?.add({ command: open, args: { page: 'record' }, category, rank: 3 });
 

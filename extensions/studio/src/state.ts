@@ -25,6 +25,11 @@ export function touched(event: Pick<Event, 'action' | 'refs'>): Section[] {
   return SECTIONS.filter(section => found.has(section));
 }
 
+/** `ada` for `person:ada`; others as they are. */
+export function person(actor: string): string {
+  return actor.replace(/^person:/, '');
+}
+
 export function isActive(job: Pick<Job, 'state'>): boolean {
   return job.state === 'queued' || job.state === 'running';
 }

@@ -69,7 +69,7 @@ export class Studio implements StudioContext, IDisposable {
   }
 
   get actor(): string {
-    return this.session?.actor ?? '';
+    return this.session?.actor.name ?? '';
   }
 
   get projects(): readonly Project[] {
@@ -196,7 +196,6 @@ export class Studio implements StudioContext, IDisposable {
       const events = client.follow('/api/v1/audit:follow', {
         query: { after: -1 },
         signal,
-        endless: true,
         onBroken: () => {
           this.setConnected(false);
           void this.askJobs();

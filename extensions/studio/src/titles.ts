@@ -46,3 +46,16 @@ export function stateName(state: string, trans: TranslationBundle): string {
     }[state] ?? state
   );
 }
+
+/** What a reference is to, in a word. */
+export function referenceName(kind: string, trans: TranslationBundle): string {
+  return (
+    {
+      product: trans.__('data product'),
+      model: trans.__('model'),
+      report: trans.__('report'),
+      job: trans.__('job'),
+      project: trans.__('project')
+    }[kind] ?? kind
+  );
+}

@@ -25,7 +25,7 @@ def test_a_large_gap_fails_and_says_so() -> None:
     assert found.verdict == "fail"
     assert found.gap == pytest.approx(0.4)
     assert found.ratio == pytest.approx(50 / 90)
-    assert "decides for b 40 points less often than for a" in found.sentence
+    assert "favourable decisions are 40 points rarer for b than for a" in found.sentence
 
 
 def test_no_gap_on_many_rows_passes() -> None:

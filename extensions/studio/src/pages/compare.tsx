@@ -34,8 +34,8 @@ export default function Compare({ studio, id, options, setTitle }: PageProps): J
   );
   useEffect(() => setTitle(trans.__('Compare models')), [setTitle, trans]);
   return (
-    <div className={css.page}>
-      <header className={css.head}>
+    <div className="nx-Body">
+      <header className="nx-Top">
         <h1 className={css.title}>{trans.__('Compare models')}</h1>
         <p className={css.lead}>
           {trans.__('Figures compare only where they were measured on the same rows.')}

@@ -86,16 +86,26 @@ export function show(value: unknown): string | null {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+/** `person:ada` → `ada`; other kinds of actors keep their kind. */
+export function who(actor: string): string {
+  return actor.replace(/^person:/, '');
+}
+
 /** A name and what it holds, line by line. */
 export function Facts({ items }: { items: readonly (readonly [string, ReactNode])[] }): JSX.Element {
   return (
-    <dl className={css.facts}>
+    <dl className="nx-FactGrid">
       {items.map(([name, value]) => (
-        <div key={name}>
+        <div key={name} className={wide(value) ? 'nx-mod-wide' : undefined}>
           <dt>{name}</dt>
           <dd>{value}</dd>
         </div>
       ))}
     </dl>
   );
+}
+
+/** A sentence takes the whole line. */
+function wide(value: ReactNode): boolean {
+  return typeof value === 'string' && value.length > 60;
 }

@@ -16,6 +16,7 @@ import {
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { Checks } from './checks.tsx';
+import { who } from './grid.tsx';
 import { ALIASES, dividing, exportsOf, reportsOf } from './model.state.ts';
 import { save } from './product.tsx';
 import { mark } from './report.state.ts';
@@ -28,7 +29,7 @@ interface PartProps {
 export function Fairness({ studio, model }: PartProps): JSX.Element {
   const { trans, client } = studio;
   const loaded = useLoad(
-    signal => client.get('/api/v1/ethics/reports', { query: { limit: 200 }, signal }),
+    signal => client.get('/api/v1/ethics/reports', { query: { model: model.id, limit: 200 }, signal }),
     [client, model.id]
   );
   const { reload } = loaded;
@@ -86,7 +87,7 @@ export function Fairness({ studio, model }: PartProps): JSX.Element {
           ])}
         />
       )}
-      {studio.role() !== 'viewer' && model.task === 'classification' && (
+      {studio.role() !== 'viewer' && (
         <Assess studio={studio} model={model} />
       )}
     </section>
@@ -102,18 +103,28 @@ function Assess({ studio, model }: PartProps): JSX.Element {
   const columns = product.data?.columns.filter(column => column.name !== model.target) ?? [];
   const [chosen, setChosen] = useState<string[] | null>(null);
   const [limit, setLimit] = useState('0.1');
+  const [favourable, setFavourable] = useState(model.positive || (model.classes.at(-1) ?? ''));
+  const [threshold, setThreshold] = useState('');
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const sensitive =
     chosen ?? columns.filter(column => column.sensitive).map(column => column.name);
   const share = Number(limit);
   const wrong = limit.trim() === '' || !(share >= 0 && share <= 1);
+  const least = threshold.trim() === '' ? null : Number(threshold);
+  const odd = least !== null && !Number.isFinite(least);
+  const decision = model.task === 'classification' ? { favourable } : { threshold: least };
   const ref = `${model.id}@${model.version}`;
   const assess = async (): Promise<void> => {
     setBusy(true);
     setError(null);
     try {
-      const job = await client.post('/api/v1/ethics:assess', { model: ref, sensitive, limit: share });
+      const job = await client.post('/api/v1/ethics:assess', {
+        model: ref,
+        sensitive,
+        limit: share,
+        ...decision
+      });
       studio.open('job', job.id);
     } catch (problem) {
       setError(problem);
@@ -150,10 +161,29 @@ function Assess({ studio, model }: PartProps): JSX.Element {
           setChosen(on ? [...sensitive, name] : sensitive.filter(each => each !== name))
         }
       />
-      {model.positive && (
-        <p>
-          {trans.__('The decision counted is %1 = %2.', model.target, model.positive)}
-        </p>
+      {model.task === 'classification' ? (
+        <Field
+          label={trans.__('Favourable answer')}
+          hint={trans.__('The class of %1 that is good for the person.', model.target)}
+        >
+          <select value={favourable} onChange={event => setFavourable(event.target.value)}>
+            {model.classes.map(each => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </Field>
+      ) : (
+        <Field
+          label={trans.__('Favourable from')}
+          hint={trans.__('A predicted %1 of at least this; empty: the median.', model.target)}
+          error={odd ? trans.__('This is no number.') : null}
+        >
+          <input
+            inputMode="decimal"
+            value={threshold}
+            onChange={event => setThreshold(event.target.value)}
+          />
+        </Field>
       )}
       <Field
         label={trans.__('Largest gap allowed')}
@@ -171,13 +201,13 @@ function Assess({ studio, model }: PartProps): JSX.Element {
       </Field>
       {error !== null && <ErrorNote error={error} />}
       <div className={css.row}>
-        <Button kind="primary" type="submit" disabled={busy || wrong || sensitive.length === 0}>
+        <Button kind="primary" type="submit" disabled={busy || wrong || odd || sensitive.length === 0}>
           {busy ? trans.__('Starting …') : trans.__('Assess')}
         </Button>
         {sensitive.length === 0 && <span>{trans.__('Choose at least one column.')}</span>}
       </div>
       <SameAs
-        code={`wb.ethics.assess(${JSON.stringify(ref)}, sensitive=${JSON.stringify(sensitive)}, limit=${limit})`}
+        code={`wb.ethics.assess(${JSON.stringify(ref)}, sensitive=${JSON.stringify(sensitive)}, limit=${limit}${favourable ? `, favourable=${JSON.stringify(favourable)}` : ''})`}
       />
     </form>
   );
@@ -299,10 +329,17 @@ function Answer({ studio, gate }: { studio: StudioContext; gate: Gate }): JSX.El
 function Export({ studio, model }: PartProps): JSX.Element {
   const { trans, client } = studio;
   const formats = exportsOf(model.estimator);
-  const [format, setFormat] = useState(formats[0] ?? 'onnx');
+  const [format, setFormat] = useState<string>(formats[0] ?? '');
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const ref = `${model.id}@${model.version}`;
+  if (formats.length === 0) {
+    return (
+      <p className={css.quiet}>
+        {trans.__('There is nothing to export: it always gives the same answer.')}
+      </p>
+    );
+  }
   const write = async (): Promise<void> => {
     setBusy(true);
     setError(null);
@@ -375,7 +412,7 @@ function Versions({ studio, model }: PartProps): JSX.Element | null {
       rows={[model, ...loaded.data].map(each => [
         each.version,
         new Date(each.made_at).toLocaleString(),
-        each.made_by,
+        who(each.made_by),
         each.aliases.join(', '),
         each.version === model.version ? (
           trans.__('shown')

@@ -92,11 +92,14 @@ export function exportsOf(estimator: string): string[] {
     case 'network':
       return ['onnx', 'safetensors'];
     case 'lightgbm':
-      return ['lightgbm', 'onnx', 'skops'];
+      return ['lightgbm'];
+    case 'majority':
+    case 'mean':
+      return [];
     case 'imported':
       return ['onnx'];
     default:
-      return ['skops', 'onnx'];
+      return ['onnx', 'skops'];
   }
 }
 

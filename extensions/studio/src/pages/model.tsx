@@ -14,7 +14,7 @@ import {
   Whiskers
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
-import { Facts } from './grid.tsx';
+import { Facts, who } from './grid.tsx';
 import { Fairness, Release } from './model-release.tsx';
 import { TryRow } from './model-try.tsx';
 import {
@@ -43,7 +43,7 @@ export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Elem
   }, [model, setTitle]);
   if (!model) {
     return (
-      <div className={css.page}>
+      <div className="nx-Body">
         {loaded.error ? (
           <ErrorNote error={loaded.error} retry={loaded.reload} />
         ) : (
@@ -54,8 +54,8 @@ export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Elem
   }
   const ref = `${model.id}@${model.version}`;
   return (
-    <div className={css.page}>
-      <header className={css.head}>
+    <div className="nx-Body">
+      <header className="nx-Top">
         <div className={css.row}>
           <h1 className={css.title}>{model.name}</h1>
           {model.aliases.map(alias => (
@@ -68,7 +68,7 @@ export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Elem
             model.version,
             model.estimator,
             model.target,
-            model.made_by,
+            who(model.made_by),
             new Date(model.made_at).toLocaleString()
           )}
         </p>

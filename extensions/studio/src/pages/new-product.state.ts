@@ -1,6 +1,6 @@
 /** What the page that registers a table knows: which files it takes, names, the request. */
 
-import type { DataRegisterRequest, Guess } from '@nexus-workbench/contract';
+import type { DataRegisterRequest, Guess, Preview } from '@nexus-workbench/contract';
 
 /** Endings of the files that can become a product. */
 export const ENDINGS = [
@@ -70,7 +70,7 @@ export function mark(answers: Answers, guess: Guess, column: string, on: boolean
 export function registration(source: string, guess: Guess, answers: Answers): DataRegisterRequest {
   return {
     source,
-    format: guess.format,
+    format: guess.format as NonNullable<DataRegisterRequest['format']>,
     name: answers.name.trim(),
     description: answers.description.trim(),
     sensitive: answers.sensitive
@@ -82,4 +82,33 @@ export function missing(guess: Guess): number[] {
   return guess.columns.map(
     (_, index) => guess.rows.filter(row => row[index] === null || row[index] === undefined).length
   );
+}
+
+/** What stands for a source in words and in code. */
+export interface Origin {
+  /** A file's name, a path of the project, or a query. */
+  name: string;
+  /** In bytes; null where it is not known. */
+  size: number | null;
+}
+
+/** `SELECT …`, with or without `sql:` before it; null for a path. */
+export function query(typed: string): string | null {
+  const text = typed.trim().replace(/^sql:\s*/i, '');
+  return /^(select|with|from)\s/i.test(text) ? text : null;
+}
+
+/** The rows of a query, looked at as those of a file are. */
+export function guessOf(preview: Preview): Guess {
+  return {
+    format: 'auto',
+    columns: preview.columns,
+    rows: preview.rows,
+    total: preview.truncated ? null : preview.rows.length,
+    questions: [],
+    sensitive: preview.columns.filter(column => column.sensitive).map(column => column.name),
+    warnings: [],
+    suggested_name: '',
+    suggested_target: null
+  };
 }

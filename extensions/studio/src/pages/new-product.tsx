@@ -11,19 +11,22 @@ import { Grid } from './grid.tsx';
 import {
   ACCEPT,
   bytes,
+  guessOf,
   known,
   mark,
   missing,
+  query,
   registration,
   suggested,
-  type Answers
+  type Answers,
+  type Origin
 } from './new-product.state.ts';
 
 type Stage =
   | { at: 'choosing' }
   | { at: 'sending'; file: File; sent: number }
-  | { at: 'looking'; file: File }
-  | { at: 'asking'; file: File; source: string; guess: Guess };
+  | { at: 'looking'; name: string }
+  | { at: 'asking'; origin: Origin; source: string; guess: Guess };
 
 export default function NewProduct({ studio, options, setTitle }: PageProps): JSX.Element {
   const { trans } = studio;
@@ -31,27 +34,18 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
   const [error, setError] = useState<unknown>(null);
   const running = useRef<AbortController | null>(null);
 
-  const take = useCallback(
-    async (file: File) => {
+  const { client } = studio;
+  /** Whatever was under way stops; what begins now can be stopped. */
+  const look = useCallback(
+    async (work: (signal: AbortSignal) => Promise<Stage>) => {
       running.current?.abort();
       const stop = new AbortController();
       running.current = stop;
       setError(null);
-      setStage({ at: 'sending', file, sent: 0 });
       try {
-        const blob = await studio.client.upload(file, {
-          signal: stop.signal,
-          onProgress: sent => setStage({ at: 'sending', file, sent })
-        });
-        setStage({ at: 'looking', file });
-        const source = `blob:${blob.id}`;
-        const guess = await studio.client.post(
-          '/api/v1/data:inspect',
-          { source },
-          { signal: stop.signal }
-        );
+        const next = await work(stop.signal);
         if (!stop.signal.aborted) {
-          setStage({ at: 'asking', file, source, guess });
+          setStage(next);
         }
       } catch (problem) {
         if (!stop.signal.aborted) {
@@ -60,8 +54,36 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
         }
       }
     },
-    [studio]
+    []
   );
+  const take = useCallback(
+    (file: File) =>
+      look(async signal => {
+        setStage({ at: 'sending', file, sent: 0 });
+        const blob = await client.upload(file, {
+          signal,
+          onProgress: sent => setStage({ at: 'sending', file, sent })
+        });
+        setStage({ at: 'looking', name: file.name });
+        const source = `blob:${blob.id}`;
+        const guess = await client.post('/api/v1/data:inspect', { source }, { signal });
+        return { at: 'asking', origin: { name: file.name, size: file.size }, source, guess };
+      }),
+    [client, look]
+  );
+  const find = (typed: string): Promise<void> =>
+    look(async signal => {
+      const name = typed.trim();
+      setStage({ at: 'looking', name });
+      const sql = query(name);
+      if (sql === null) {
+        const guess = await client.post('/api/v1/data:inspect', { source: name }, { signal });
+        return { at: 'asking', origin: { name, size: null }, source: name, guess };
+      }
+      const preview = await client.post('/api/v1/data:query', { sql, limit: 8 }, { signal });
+      const source = `sql:${sql}`;
+      return { at: 'asking', origin: { name: source, size: null }, source, guess: guessOf(preview) };
+    });
 
   useEffect(() => {
     setTitle(trans.__('New product'));
@@ -79,8 +101,8 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
   };
 
   return (
-    <div className={css.page}>
-      <header className={css.head}>
+    <div className="nx-Body">
+      <header className="nx-Top">
         <h1 className={css.title}>{trans.__('Register a table')}</h1>
         <p className={css.lead}>
           {trans.__(
@@ -89,7 +111,13 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
         </p>
       </header>
       {error !== null && <ErrorNote error={error} />}
-      {stage.at === 'choosing' && <Choose studio={studio} onFile={file => void take(file)} />}
+      {stage.at === 'choosing' && (
+        <Choose
+          studio={studio}
+          onFile={file => void take(file)}
+          onSource={typed => void find(typed)}
+        />
+      )}
       {stage.at === 'sending' && (
         <section className={css.section} aria-live="polite">
           <p>
@@ -111,7 +139,7 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
       )}
       {stage.at === 'looking' && (
         <>
-          <Loading what={trans.__('the first rows of %1', stage.file.name)} />
+          <Loading what={trans.__('the first rows of %1', stage.name)} />
           <Button onClick={cancel}>{trans.__('Stop')}</Button>
         </>
       )}
@@ -119,7 +147,7 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
         <Ask
           key={stage.source}
           studio={studio}
-          file={stage.file}
+          origin={stage.origin}
           source={stage.source}
           guess={stage.guess}
           onOther={cancel}
@@ -139,15 +167,18 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
 /** The place a file is dropped on, which is also a button. */
 function Choose({
   studio,
-  onFile
+  onFile,
+  onSource
 }: {
   studio: PageProps['studio'];
   onFile(file: File): void;
+  onSource(typed: string): void;
 }): JSX.Element {
   const { trans } = studio;
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const [odd, setOdd] = useState<File | null>(null);
+  const [typed, setTyped] = useState('');
   const offer = (file: File | undefined): void => {
     if (file && !known(file.name)) {
       setOdd(file);
@@ -165,55 +196,83 @@ function Choose({
     return <Empty text={trans.__('You may look at this project, not add to it: ask its owner.')} />;
   }
   return (
-    <section
-      className={`nx-Drop ${over ? css.drop : ''}`}
-      aria-label={trans.__('Drop a file here')}
-      onDragOver={event => {
-        event.preventDefault();
-        event.stopPropagation();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
-      <p>{trans.__('Drop a table here, or')}</p>
-      <Button kind="primary" onClick={() => input.current?.click()}>
-        {trans.__('Choose a file')}
-      </Button>
-      <input
-        ref={input}
-        type="file"
-        hidden
-        accept={ACCEPT}
-        aria-label={trans.__('Table file')}
-        onChange={event => {
-          offer(event.target.files?.[0]);
-          event.target.value = '';
+    <>
+      <section
+        className={`nx-Drop ${over ? css.drop : ''}`}
+        aria-label={trans.__('Drop a file here')}
+        onDragOver={event => {
+          event.preventDefault();
+          event.stopPropagation();
+          setOver(true);
         }}
-      />
-      <p className={css.quiet}>
-        {trans.__('CSV, TSV, JSON lines, Parquet, Arrow or Excel; also compressed by gzip.')}
-      </p>
-      {odd && (
-        <div className={css.note} role="alert">
-          <p>{trans.__('The name “%1” is not that of a table.', odd.name)}</p>
-          <Button onClick={() => onFile(odd)}>{trans.__('Try it anyway')}</Button>
-        </div>
-      )}
-    </section>
+        onDragLeave={() => setOver(false)}
+        onDrop={drop}
+      >
+        <p>{trans.__('Drop a table here, or')}</p>
+        <Button kind="primary" onClick={() => input.current?.click()}>
+          {trans.__('Choose a file')}
+        </Button>
+        <input
+          ref={input}
+          type="file"
+          hidden
+          accept={ACCEPT}
+          aria-label={trans.__('Table file')}
+          onChange={event => {
+            offer(event.target.files?.[0]);
+            event.target.value = '';
+          }}
+        />
+        <p className={css.quiet}>
+          {trans.__('CSV, TSV, JSON lines, Parquet, Arrow or Excel; also compressed by gzip.')}
+        </p>
+        {odd && (
+          <div className={css.note} role="alert">
+            <p>{trans.__('The name “%1” is not that of a table.', odd.name)}</p>
+            <Button onClick={() => onFile(odd)}>{trans.__('Try it anyway')}</Button>
+          </div>
+        )}
+      </section>
+      <form
+        className={css.section}
+        onSubmit={event => {
+          event.preventDefault();
+          onSource(typed);
+        }}
+      >
+        <Field
+          label={trans.__('From the project’s files or a query')}
+          hint={trans.__(
+            'A path as the file browser shows it, or SELECT … over this project’s products.'
+          )}
+        >
+          <textarea
+            className={css.mono}
+            rows={2}
+            spellCheck={false}
+            placeholder="tables/loans.csv"
+            value={typed}
+            onChange={event => setTyped(event.target.value)}
+          />
+        </Field>
+        <Button type="submit" disabled={!typed.trim()}>
+          {trans.__('Look at it')}
+        </Button>
+      </form>
+    </>
   );
 }
 
 /** The first grid, what was noticed, the questions, and the button. */
 function Ask(props: {
   studio: PageProps['studio'];
-  file: File;
+  origin: Origin;
   source: string;
   guess: Guess;
   onOther(): void;
   onDone(id: string): void;
 }): JSX.Element {
-  const { studio, guess, source, file } = props;
+  const { studio, guess, source, origin } = props;
   const { trans, client } = studio;
   const [answers, setAnswers] = useState<Answers>(() => suggested(guess));
   const [error, setError] = useState<unknown>(null);
@@ -241,17 +300,16 @@ function Ask(props: {
       }}
     >
       <section className={css.section}>
-        <h2>{file.name}</h2>
+        <h2>{origin.name}</h2>
         <p className={css.quiet}>
-          {guess.total === null
-            ? trans.__('%1, %2 columns, %3', guess.format, guess.columns.length, bytes(file.size))
-            : trans.__(
-                '%1, %2 rows, %3 columns, %4',
-                guess.format,
-                guess.total.toLocaleString(),
-                guess.columns.length,
-                bytes(file.size)
-              )}
+          {[
+            guess.format === 'auto' ? '' : guess.format,
+            guess.total === null ? '' : trans.__('%1 rows', guess.total.toLocaleString()),
+            trans.__('%1 columns', guess.columns.length.toLocaleString()),
+            origin.size === null ? '' : bytes(origin.size)
+          ]
+            .filter(Boolean)
+            .join(', ')}
         </p>
         {guess.warnings.length > 0 && (
           <ul className={css.note} aria-label={trans.__('Noticed on the way in')}>
@@ -269,7 +327,7 @@ function Ask(props: {
           </p>
         )}
         <Grid
-          caption={trans.__('The first rows of %1', file.name)}
+          caption={trans.__('The first rows of %1', origin.name)}
           columns={guess.columns}
           rows={guess.rows}
           first={1}
@@ -311,11 +369,11 @@ function Ask(props: {
             {busy ? trans.__('Registering …') : trans.__('Register')}
           </Button>
           <Button onClick={props.onOther} disabled={busy}>
-            {trans.__('Another file')}
+            {trans.__('Another table')}
           </Button>
         </div>
         <SameAs
-          code={`wb.data.register(${JSON.stringify(file.name)}, name=${JSON.stringify(body.name)}, description=${JSON.stringify(body.description)}, sensitive=${JSON.stringify(body.sensitive)})`}
+          code={`wb.data.register(${JSON.stringify(origin.name)}, name=${JSON.stringify(body.name)}, description=${JSON.stringify(body.description)}, sensitive=${JSON.stringify(body.sensitive)})`}
         />
       </section>
     </form>

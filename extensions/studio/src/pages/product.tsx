@@ -1,11 +1,11 @@
 /** A product: what it is, its rows, what its columns hold, questions to it, its versions. */
 
 import { useEffect, useState, type JSX } from 'react';
-import type { Product } from '@nexus-workbench/contract';
+import type { DataDownloadRequest, Product } from '@nexus-workbench/contract';
 import type { PageProps, StudioContext } from '../context.ts';
 import { Button, ErrorNote, Field, Loading, SameAs, Table, useLoad } from '../parts/index.ts';
 import { css } from '../tokens.ts';
-import { Facts, Grid } from './grid.tsx';
+import { Facts, Grid, who } from './grid.tsx';
 import { short } from './model.state.ts';
 import { bytes } from './new-product.state.ts';
 import { ProfileTab } from './product-profile.tsx';
@@ -28,7 +28,7 @@ export default function ProductPage({ studio, id, options, setTitle }: PageProps
   }, [product, setTitle]);
   if (!product) {
     return (
-      <div className={css.page}>
+      <div className="nx-Body">
         {loaded.error ? (
           <ErrorNote error={loaded.error} retry={loaded.reload} />
         ) : (
@@ -38,8 +38,8 @@ export default function ProductPage({ studio, id, options, setTitle }: PageProps
     );
   }
   return (
-    <div className={css.page}>
-      <header className={css.head}>
+    <div className="nx-Body">
+      <header className="nx-Top">
         <h1 className={css.title}>{product.name}</h1>
         <p className={css.lead}>{product.description || trans.__('No description.')}</p>
         <Facts
@@ -48,7 +48,7 @@ export default function ProductPage({ studio, id, options, setTitle }: PageProps
             [trans.__('Columns'), product.columns.length.toLocaleString()],
             [trans.__('Version'), product.version],
             [trans.__('Size'), bytes(product.bytes)],
-            [trans.__('Owner'), product.owner],
+            [trans.__('Owner'), who(product.owner)],
             [trans.__('Registered'), new Date(product.made_at).toLocaleString()],
             [trans.__('Made from'), product.source],
             [
@@ -103,9 +103,11 @@ export default function ProductPage({ studio, id, options, setTitle }: PageProps
   );
 }
 
+type Format = NonNullable<DataDownloadRequest['format']>;
+
 function Actions({ studio, product }: { studio: StudioContext; product: Product }): JSX.Element {
   const { trans, client } = studio;
-  const [format, setFormat] = useState('parquet');
+  const [format, setFormat] = useState<Format>('parquet');
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const ref = `${product.id}@${product.version}`;
@@ -141,7 +143,7 @@ function Actions({ studio, product }: { studio: StudioContext; product: Product 
           className={css.input}
           aria-label={trans.__('Format of the download')}
           value={format}
-          onChange={event => setFormat(event.target.value)}
+          onChange={event => setFormat(event.target.value as Format)}
         >
           <option value="parquet">Parquet</option>
           <option value="csv">CSV</option>
@@ -258,7 +260,7 @@ function VersionsTab({ studio, product }: TabProps): JSX.Element {
         rows={loaded.data.items.map(each => [
           each.version,
           new Date(each.made_at).toLocaleString(),
-          each.owner,
+          who(each.owner),
           each.rows.toLocaleString(),
           each.columns.length,
           each.source,

@@ -14,7 +14,7 @@ import {
   Whiskers
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
-import { Facts } from './grid.tsx';
+import { Facts, who } from './grid.tsx';
 import { between, kind, mark, ordered, percent, type Verdict } from './report.state.ts';
 
 export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Element {
@@ -29,7 +29,7 @@ export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Ele
   }, [report, setTitle, trans]);
   if (!report) {
     return (
-      <div className={css.page}>
+      <div className="nx-Body">
         {loaded.error ? (
           <ErrorNote error={loaded.error} retry={loaded.reload} />
         ) : (
@@ -39,8 +39,8 @@ export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Ele
     );
   }
   return (
-    <div className={css.page}>
-      <header className={css.head}>
+    <div className="nx-Body">
+      <header className="nx-Top">
         <h1 className={css.title}>
           {report.name ? trans.__('Fairness of %1', report.name) : trans.__('Fairness report')}
         </h1>
@@ -197,7 +197,7 @@ function Method({ studio, report }: { studio: StudioContext; report: Report }): 
           [trans.__('Model'), report.model],
           [trans.__('Product'), report.product],
           [trans.__('Made'), new Date(report.made_at).toLocaleString()],
-          [trans.__('By'), report.made_by],
+          [trans.__('By'), who(report.made_by)],
           [trans.__('Report'), <code key="id">{report.id}</code>]
         ]}
       />

@@ -33,13 +33,13 @@ export default function Train({ studio, id, options, setTitle }: PageProps): JSX
   }, [product, setTitle, trans]);
   if (studio.role() === 'viewer') {
     return (
-      <div className={css.page}>
+      <div className="nx-Body">
         <Empty text={trans.__('You may look at this project, not train in it: ask its owner.')} />
       </div>
     );
   }
   return (
-    <div className={css.page}>
+    <div className="nx-Body">
       {product ? (
         <Ask studio={studio} product={product} wanted={options.target ?? ''} />
       ) : loaded.error ? (
@@ -138,7 +138,7 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
         void train();
       }}
     >
-      <header className={css.head}>
+      <header className="nx-Top">
         <h1 className={css.title}>{trans.__('Train a model on %1', product.name)}</h1>
         <p className={css.lead}>
           {trans.__(

@@ -3,6 +3,7 @@
 import type { JSX } from 'react';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import { percent } from '../state.ts';
+import { jobTitle } from '../titles.ts';
 import type { Studio } from '../studio.ts';
 
 export class RunningItem extends ReactWidget {
@@ -23,7 +24,7 @@ export class RunningItem extends ReactWidget {
           const share = percent(first.progress);
           const text =
             rest.length === 0
-              ? studio.trans.__('%1: %2 %', first.action, share)
+              ? studio.trans.__('%1: %2 %', jobTitle(first, studio.trans), share)
               : studio.trans.__('%1 jobs running', rest.length + 1);
           return (
             <button

@@ -4,11 +4,12 @@ import { useId, type JSX, type ReactNode } from 'react';
 import type { Client, Job, Model } from '@nexus-workbench/contract';
 import { Ago } from '../parts/ago.tsx';
 import { Button } from '../parts/form.tsx';
+import { Outcome } from '../parts/outcome.tsx';
 import { short } from '../parts/scale.ts';
 import { Badge, Empty, ErrorNote, Loading } from '../parts/state.tsx';
 import type { Loaded } from '../parts/load.ts';
 import { useWords } from '../parts/words.ts';
-import { isActive, percent, references, type Section } from '../state.ts';
+import { isActive, percent, person, references, type Section } from '../state.ts';
 import type { Studio } from '../studio.ts';
 import { css } from '../tokens.ts';
 import { jobTitle } from '../titles.ts';
@@ -270,10 +271,10 @@ export function RecordSection(props: SectionProps): JSX.Element {
             onClick={() =>
               first?.page ? studio.open(first.page, first.id) : studio.open('record')
             }
-            badge={<Badge state={event.outcome.toLowerCase()} text={event.outcome} />}
+            badge={<Outcome event={event} />}
             about={
               <>
-                {event.actor} · <Ago at={event.at} />
+                {person(event.actor)} · <Ago at={event.at} />
               </>
             }
           />

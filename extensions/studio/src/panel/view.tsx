@@ -9,7 +9,7 @@ import { useWords } from '../parts/words.ts';
 import { percent, type Section } from '../state.ts';
 import type { Studio } from '../studio.ts';
 import { css } from '../tokens.ts';
-import { roleName } from '../titles.ts';
+import { jobTitle, roleName } from '../titles.ts';
 import { DataSection, JobsSection, ModelsSection, RecordSection, ReportsSection } from './sections.tsx';
 
 export default function View({ studio }: { studio: Studio }): JSX.Element {
@@ -67,7 +67,7 @@ function Header({ studio }: { studio: Studio }): JSX.Element {
         ) : (
           <Button kind="link" onClick={() => studio.open('job', first.id)}>
             {rest.length === 0
-              ? trans.__('Running: %1, %2 %', first.note || first.action, percent(first.progress))
+              ? trans.__('%1, %2 %', jobTitle(first, trans), percent(first.progress))
               : trans.__('%1 jobs are running', rest.length + 1)}
           </Button>
         )}
