@@ -1,6 +1,6 @@
 """The tour's dashboard: what was learnt about the mortgage applications, and whether it is fair.
 
-    view(reader)    a page, for whoever may read the project
+view(reader)    a page, for whoever may read the project
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ import pandas as pd
 import panel as pn
 import plotly.graph_objects as go
 
-INK, PALE = "#3b5bdb", "#adb5bd"
+INK, PALE = "#3b5bdb", "#868e96"
 NAMES = {"majority": "the majority", "logistic": "logistic regression", "lightgbm": "LightGBM"}
 
 
@@ -36,7 +36,7 @@ def view(wb: Any) -> Any:
         )
     )
     template = pn.template.FastListTemplate(
-        title="Fair lending", accent=INK, font="system-ui, sans-serif", font_url=""
+        title="Fair lending", accent=INK, font="system-ui, sans-serif"
     )
     template.main.extend(parts)
     return template
@@ -67,7 +67,9 @@ def _beside(model: Any) -> Any:
         )
     )
     figure.update_layout(
-        title=f"{metric} on the untouched split, with 95 % intervals", height=320,
+        template="plotly_white",
+        title=f"{metric} on the untouched split, with 95 % intervals",
+        height=320,
         margin={"l": 10, "r": 10, "t": 50, "b": 10},
     )
     figure.update_yaxes(autorange="reversed")
@@ -88,18 +90,22 @@ def _table(model: Any) -> Any:
 def _groups(attribute: Any, limit: float) -> Any:
     figure = go.Figure(
         go.Bar(
-            x=[each.name for each in attribute.groups],
+            x=[f"{each.name} ({each.rows} people)" for each in attribute.groups],
             y=[each.selection_rate for each in attribute.groups],
             marker_color=INK,
             error_y={
                 "array": [each.high - each.selection_rate for each in attribute.groups],
                 "arrayminus": [each.selection_rate - each.low for each in attribute.groups],
             },
-            text=[f"{each.rows} people" for each in attribute.groups],
+            width=0.4,
         )
     )
     figure.update_layout(
-        title=f"Share of favourable decisions by {attribute.name} (largest acceptable gap {limit:.0%})",
-        height=340, margin={"l": 10, "r": 10, "t": 50, "b": 10}, yaxis_tickformat=".0%",
+        template="plotly_white",
+        title=f"Share of favourable decisions by {attribute.name} "
+        f"(largest acceptable gap {limit:.0%})",
+        height=340,
+        margin={"l": 10, "r": 10, "t": 50, "b": 10},
+        yaxis_tickformat=".0%",
     )
     return pn.pane.Plotly(figure, config={"displayModeBar": False})

@@ -22,6 +22,9 @@ REGRESSORS = ("network", "linear", "lightgbm", "forest", "mean")
 TRUSTED = ("sklearn.tree._tree.Tree",)
 """Types beyond skops' own list that files of ours may hold; what is imported may hold none."""
 
+WORTH_THREADS = 5_000_000
+"""Numbers to learn from above which several threads pay on a machine with others on it."""
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -172,6 +175,7 @@ class Learned:
     @classmethod
     def fit(cls, kind: str, lesson: Lesson) -> "Learned":
         from sklearn import ensemble, linear_model
+        from threadpoolctl import threadpool_limits
 
         forest = {"n_estimators": 200, "min_samples_leaf": 3, "n_jobs": 2}
         model: Any
@@ -184,7 +188,9 @@ class Learned:
         else:
             model = ensemble.RandomForestRegressor(random_state=lesson.seed, **forest)
         # float64: the solvers stop early on float32, with weights that depend on the machine.
-        model.fit(lesson.train[0].astype(np.float64), lesson.train[1])
+        given = lesson.train[0].astype(np.float64)
+        with threadpool_limits(1 if given.size < WORTH_THREADS else None):
+            model.fit(given, lesson.train[1])
         if kind == "forest":
             # scikit-learn's forests answer in one thread from here on: same sums everywhere.
             model.n_jobs = 1
@@ -234,7 +240,7 @@ class Boosted:
                 "seed": lesson.seed,
                 "deterministic": True,
                 "force_row_wise": True,
-                "num_threads": 2,
+                "num_threads": 1 if lesson.train[0].size < WORTH_THREADS else 4,
                 "verbosity": -1,
             },
             train,

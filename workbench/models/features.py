@@ -24,6 +24,8 @@ from .types import Field
 MOST_CATEGORIES = 64
 CLIP = 8.0
 """Standard deviations from the mean at which a number is cut off."""
+HUGE = 1e100
+"""Larger numbers count as this one: their squares must not overflow."""
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -240,7 +242,7 @@ def _scaled(present: Vector, rows: int) -> State | None:
     return {
         "median": median,
         "mean": mean,
-        "scale": spread if math.isfinite(spread) and spread > 0 else 1.0,
+        "scale": spread if spread > 1 / HUGE**2 else 1.0,
         "minimum": float(present.min()),
         "maximum": float(present.max()),
         "missing": missing,
@@ -306,7 +308,7 @@ def _numbers(values: pa.ChunkedArray) -> Vector:
         pc.cast(values, pa.float64(), safe=False).to_numpy(), dtype=np.float64
     ).copy()
     numbers[np.isinf(numbers)] = np.nan
-    return numbers
+    return np.clip(numbers, -HUGE, HUGE)
 
 
 def _texts(values: pa.ChunkedArray) -> pa.ChunkedArray:

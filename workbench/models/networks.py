@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ from .estimators import Array, Lesson, write_told
 
 BLOCK = 8_192
 """Rows per forward pass when predicting."""
+BATCH = 128
+"""Rows per step of training, where the graph does not say."""
+WORTH_THREADS = 200_000_000
+"""Multiplications per step above which several threads pay; below, waiting for each other costs
+up to twenty times more than it saves, and one thread adds up the same on every machine."""
 
 
 class Network:
@@ -60,7 +67,9 @@ class Network:
         with torch.random.fork_rng():
             torch.manual_seed(lesson.seed)
             module = build(graph, told["inputs"], outputs).to(device)
-            best = _train(module, lesson, told, device)
+            weights = sum(each.numel() for each in module.parameters())
+            with _threads(weights * int(graph.training.get("batch_size", BATCH))):
+                best = _train(module, lesson, told, device)
         module.load_state_dict(best)
         return cls(module.cpu(), told)
 
@@ -114,6 +123,17 @@ class _Answer(nn.Module):
         return value
 
 
+@contextmanager
+def _threads(multiplications: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if multiplications < WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _train(
     module: nn.Module, lesson: Lesson, told: dict[str, Any], device: str
 ) -> dict[str, torch.Tensor]:
@@ -121,7 +141,7 @@ def _train(
     assert lesson.graph is not None
     chosen = {
         "epochs": 200,
-        "batch_size": 128,
+        "batch_size": BATCH,
         "learning_rate": 0.002,
         "weight_decay": 0.005,
         "patience": 12,

@@ -115,7 +115,10 @@ def _panel(engines: Engines, prefix: str) -> "FastAPI":
     import panel
     from fastapi import FastAPI
     from panel.io.fastapi import add_applications
+    from panel.theme.fast import FastStyle
 
+    # Its fonts would come from outside, and a team's machines may have no outside.
+    FastStyle.param["font_url"].default = ""
     panel.extension("plotly", sizing_mode="stretch_width")
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_applications(

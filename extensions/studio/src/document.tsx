@@ -63,8 +63,8 @@ function Host({ studio, args, setTitle }: HostProps): JSX.Element {
   const [context] = useState(() => studio.at(args.project));
   useEffect(() => {
     let gone = false;
-    pages[args.page]().then(
-      View => !gone && setView({ View }),
+    Promise.all([pages[args.page](), import('./looks.ts')]).then(
+      ([View]) => !gone && setView({ View }),
       (reason: unknown) => !gone && setError(reason)
     );
     return () => {

@@ -1,3 +1,1 @@
-import './base.css';
-import './panel.css';
-import './pages.css';
+import './frame.css';

@@ -170,10 +170,11 @@ test('a report puts what fails first, and tells verdicts apart by shape', () => 
   assert.deepEqual(names, ['c', 'b', 'a']);
   assert.equal(new Set([sign('pass'), sign('fail'), sign('too few to tell')]).size, 3);
   const groups = [
-    { name: 'f', selection_rate: 0.4 },
-    { name: 'm', selection_rate: 0.6 }
+    { name: 'few', rows: 3, selection_rate: 1 },
+    { name: 'f', rows: 50, selection_rate: 0.4 },
+    { name: 'm', rows: 50, selection_rate: 0.6 }
   ];
   assert.equal(between({ groups } as unknown as Attribute)?.most.name, 'm');
-  assert.equal(between({ groups: groups.slice(1) } as unknown as Attribute), null);
+  assert.equal(between({ groups: groups.slice(0, 2) } as unknown as Attribute), null);
   assert.deepEqual([percent(null), percent(0.123)], ['–', '12.3 %']);
 });

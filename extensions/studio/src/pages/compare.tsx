@@ -15,7 +15,7 @@ import {
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { alike, asked, choose, decided, ref, whiskers } from './compare.state.ts';
-import { best, lessIsBetter, metricName, showFigure, showNumber } from './model.state.ts';
+import { best, headline, lessIsBetter, metricName, showFigure, showNumber } from './model.state.ts';
 
 export default function Compare({ studio, id, options, setTitle }: PageProps): JSX.Element {
   const { trans, client } = studio;
@@ -145,7 +145,7 @@ function Figures(props: { studio: StudioContext; comparison: Comparison }): JSX.
       )}
       <p>{comparison.explained}</p>
       <div className={css.grid}>
-        {metrics.slice(0, 2).map(metric => (
+        {headline(metrics).map(metric => (
           <div key={metric}>
             <h3>{title(props.studio, metric)}</h3>
             <Whiskers

@@ -259,7 +259,7 @@ export function Release({
       <h2>{trans.__('Release')}</h2>
       {studio.role() !== 'viewer' && (
         <>
-          <div className={css.row}>
+          <div className={`${css.row} nx-mod-end`}>
             <Field label={trans.__('Promote to')}>
               <select
                 value={alias}
@@ -354,7 +354,7 @@ function Export({ studio, model }: PartProps): JSX.Element {
   };
   return (
     <>
-      <div className={css.row}>
+      <div className={`${css.row} nx-mod-end`}>
         <Field label={trans.__('Export as')}>
           <select value={format} onChange={event => setFormat(event.target.value)}>
             {formats.map(each => (

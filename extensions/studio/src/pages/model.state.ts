@@ -71,6 +71,12 @@ export function metricsOf(rows: Competitor[]): string[] {
   return [...new Set(rows.flatMap(row => Object.keys(row.metrics)))];
 }
 
+/** The two figures to draw: the ones that tell most. */
+export function headline(metrics: string[]): string[] {
+  const first = ['auc', 'accuracy', 'rmse', 'r2'].filter(metric => metrics.includes(metric));
+  return [...new Set([...first, ...metrics])].slice(0, 2);
+}
+
 /** Which of the values is best; null if none is there. */
 export function best(metric: string, figures: (Figure | null | undefined)[]): number | null {
   let at: number | null = null;

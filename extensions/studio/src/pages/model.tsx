@@ -20,6 +20,7 @@ import { TryRow } from './model-try.tsx';
 import {
   best,
   competitors,
+  headline,
   lessIsBetter,
   metricName,
   metricsOf,
@@ -27,6 +28,7 @@ import {
   showFigure,
   type Competitor
 } from './model.state.ts';
+import { ProductLink } from './named.tsx';
 import { Network } from './network.tsx';
 
 export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Element {
@@ -131,7 +133,7 @@ function Figures({ studio, model }: PartProps): JSX.Element {
           : trans.__('Intervals hold 95 % of the bootstrap.')}
       </p>
       <div className={css.grid}>
-        {metrics.slice(0, 2).map(metric => (
+        {headline(metrics).map(metric => (
           <div key={metric}>
             <h3>
               {metricName(metric)}
@@ -189,13 +191,7 @@ function Made({ studio, model }: PartProps): JSX.Element {
         items={[
           [
             trans.__('Product'),
-            <Button
-              key="product"
-              kind="link"
-              onClick={() => studio.open('product', model.product)}
-            >
-              {model.product}
-            </Button>
+            <ProductLink key="product" studio={studio} to={model.product} />
           ],
           [
             trans.__('Its digest'),

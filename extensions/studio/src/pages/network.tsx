@@ -15,11 +15,19 @@ export function Network({ graph, ends }: { graph: Graph; ends: [string, string] 
   const places = new Map(nodes.map(node => [node.id, node]));
   const columns = 1 + Math.max(0, ...nodes.map(node => node.column));
   const rows = 1 + Math.max(0, ...nodes.map(node => node.row));
+  const passes = (from: Drawn, to: Drawn): boolean =>
+    to.column - from.column > 1 && from.row === to.row;
+  const bow = Object.values(graph.edges).some(edge => {
+    const [from, to] = [places.get(edge.source), places.get(edge.target)];
+    return from && to && passes(from, to);
+  })
+    ? BOX.bow
+    : 0;
   const left = (node: Drawn): number => BOX.pad + node.column * (BOX.width + BOX.gapX);
   const middle = (node: Drawn): number =>
-    BOX.pad + BOX.bow + node.row * (BOX.height + BOX.gapY) + BOX.height / 2;
+    BOX.pad + bow + node.row * (BOX.height + BOX.gapY) + BOX.height / 2;
   const width = 2 * BOX.pad + columns * BOX.width + (columns - 1) * BOX.gapX;
-  const height = 2 * BOX.pad + BOX.bow + rows * BOX.height + (rows - 1) * BOX.gapY;
+  const height = 2 * BOX.pad + bow + rows * BOX.height + (rows - 1) * BOX.gapY;
   const size = (node: Drawn): string =>
     node.layer === 'input'
       ? ends[0]
@@ -45,10 +53,10 @@ export function Network({ graph, ends }: { graph: Graph; ends: [string, string] 
             }
             const [x1, y1, x2, y2] = [left(from) + BOX.width, middle(from), left(to), middle(to)];
             // One that passes over others goes above them.
-            const over = to.column - from.column > 1 && from.row === to.row;
+            const over = passes(from, to);
             const top = y1 - BOX.height / 2;
             const path = over
-              ? `M${x1 - BOX.width / 2} ${top} C${x1} ${top - BOX.bow} ${x2} ${top - BOX.bow} ${x2 + BOX.width / 2} ${top}`
+              ? `M${x1 - BOX.width / 2} ${top} C${x1} ${top - bow} ${x2} ${top - bow} ${x2 + BOX.width / 2} ${top}`
               : `M${x1} ${y1} C${x1 + BOX.gapX / 2} ${y1} ${x2 - BOX.gapX / 2} ${y2} ${x2} ${y2}`;
             return <path key={id} d={path} fill="none" stroke={colour.quiet} strokeWidth={1.5} />;
           })}

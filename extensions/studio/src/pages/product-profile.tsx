@@ -125,7 +125,9 @@ function Column({
       <p className={css.quiet}>
         {trans.__('%1 missing', share(column.missing_share))} ·{' '}
         {trans.__('%1 different', column.distinct.toLocaleString())}
-        {spread(column) && ` · ${spread(column)}`}
+        {spread(column) && (
+          <span title={trans.__('least, median, most')}>{` · ${spread(column)}`}</span>
+        )}
         {column.mean !== null &&
           ` · ${trans.__('mean %1', String(Number(column.mean.toPrecision(4))))}`}
       </p>

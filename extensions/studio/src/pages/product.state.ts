@@ -74,7 +74,8 @@ export function spread(column: ColumnProfile): string {
       : typeof value === 'number'
         ? String(Number(value.toPrecision(4)))
         : value.slice(0, 24);
-  if (column.minimum === null && column.maximum === null) {
+  const ordered = ['number', 'integer', 'time'].includes(column.kind);
+  if (!ordered || (column.minimum === null && column.maximum === null)) {
     return '';
   }
   const middle = column.median === null ? '' : ` · ${shown(column.median)}`;

@@ -188,7 +188,7 @@ function PreviewTab({ studio, product }: TabProps): JSX.Element {
   );
   return (
     <section className={css.section}>
-      <div className={css.row}>
+      <div className={`${css.row} nx-mod-end`}>
         <Button disabled={at === 0} onClick={() => setOffset(at - PAGE)}>
           {trans.__('Earlier rows')}
         </Button>

@@ -14,9 +14,14 @@ export function kind(verdict: Verdict): 'good' | 'bad' | 'warn' {
   return verdict === 'pass' ? 'good' : verdict === 'fail' ? 'bad' : 'warn';
 }
 
-/** The groups with the highest and the lowest selection rate; null with fewer than two. */
+/** Groups of fewer rows are shown and not compared, as the service does it. */
+export const FEWEST = 10;
+
+/** The groups with the highest and the lowest rate; null if fewer than two are compared. */
 export function between(attribute: Attribute): { most: Group; least: Group } | null {
-  const sorted = [...attribute.groups].sort((a, b) => b.selection_rate - a.selection_rate);
+  const sorted = attribute.groups
+    .filter(group => group.rows >= FEWEST)
+    .sort((a, b) => b.selection_rate - a.selection_rate);
   const most = sorted[0];
   const least = sorted.at(-1);
   return most && least && most !== least ? { most, least } : null;

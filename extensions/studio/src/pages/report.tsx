@@ -15,7 +15,8 @@ import {
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { Facts, who } from './grid.tsx';
-import { between, kind, mark, ordered, percent, type Verdict } from './report.state.ts';
+import { ModelLink, ProductLink, useModelName } from './named.tsx';
+import { between, FEWEST, kind, mark, ordered, percent, type Verdict } from './report.state.ts';
 
 export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Element {
   const { trans, client } = studio;
@@ -24,9 +25,10 @@ export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Ele
     [client, id]
   );
   const report = loaded.data;
+  const name = useModelName(studio, report?.model ?? '');
   useEffect(() => {
-    setTitle(report?.name ? trans.__('Report: %1', report.name) : trans.__('Fairness report'));
-  }, [report, setTitle, trans]);
+    setTitle(name ? trans.__('Fairness of %1', name) : trans.__('Fairness report'));
+  }, [name, setTitle, trans]);
   if (!report) {
     return (
       <div className="nx-Body">
@@ -42,7 +44,7 @@ export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Ele
     <div className="nx-Body">
       <header className="nx-Top">
         <h1 className={css.title}>
-          {report.name ? trans.__('Fairness of %1', report.name) : trans.__('Fairness report')}
+          {name ? trans.__('Fairness of %1', name) : trans.__('Fairness report')}
         </h1>
         <div className="nx-Verdict" data-kind={kind(report.verdict)}>
           <span className="nx-Verdict-mark" aria-hidden="true">
@@ -50,7 +52,16 @@ export default function ReportPage({ studio, id, setTitle }: PageProps): JSX.Ele
           </span>
           <div>
             <strong>{words(studio, report.verdict, report.limit)}</strong>
-            <p>{report.summary}</p>
+            <ul className="nx-Said">
+              {ordered(report.attributes).map(attribute => (
+                <li key={attribute.name}>
+                  <span aria-label={attribute.verdict} role="img">
+                    {mark(attribute.verdict)}
+                  </span>{' '}
+                  {attribute.sentence}
+                </li>
+              ))}
+            </ul>
           </div>
         </div>
         <div className={css.row}>
@@ -106,7 +117,6 @@ function AttributePart(props: {
           text={`${mark(attribute.verdict)} ${attribute.verdict}`}
         />
       </div>
-      <p>{attribute.sentence}</p>
       <div className={css.grid}>
         <div>
           <h3>{trans.__('Share of favourable decisions')}</h3>
@@ -121,24 +131,29 @@ function AttributePart(props: {
             }))}
           />
         </div>
-        <div>
-          <h3>{trans.__('The gap')}</h3>
-          <Whiskers
-            label={trans.__('Gap between the groups of %1', attribute.name)}
-            mark={{ value: limit, text: trans.__('limit') }}
-            rows={[
-              {
-                name: ends
-                  ? trans.__('%1 − %2', ends.most.name, ends.least.name)
-                  : trans.__('one group'),
-                value: attribute.gap,
-                low: attribute.low,
-                high: attribute.high,
-                kind: attribute.verdict === 'pass' ? 'good' : 'bad'
-              }
-            ]}
-          />
-        </div>
+        {ends && (
+          <div>
+            <h3>{trans.__('The gap')}</h3>
+            <Whiskers
+              label={trans.__('Gap between the groups of %1', attribute.name)}
+              mark={{ value: limit, text: trans.__('limit') }}
+              rows={[
+                {
+                  name: trans.__('%1 − %2', ends.most.name, ends.least.name),
+                  value: attribute.gap,
+                  low: attribute.low,
+                  high: attribute.high,
+                  kind:
+                    attribute.verdict === 'pass'
+                      ? 'good'
+                      : attribute.verdict === 'fail'
+                        ? 'bad'
+                        : 'plain'
+                }
+              ]}
+            />
+          </div>
+        )}
       </div>
       <Table
         caption={trans.__('Groups of %1', attribute.name)}
@@ -161,7 +176,7 @@ function AttributePart(props: {
           }
         ]}
         rows={attribute.groups.map(group => [
-          group.name,
+          group.rows < FEWEST ? trans.__('%1 (too few to compare)', group.name) : group.name,
           group.rows.toLocaleString(),
           percent(group.selection_rate),
           `${percent(group.low)} – ${percent(group.high)}`,
@@ -170,16 +185,18 @@ function AttributePart(props: {
           percent(group.false_positive_rate)
         ])}
       />
-      <Facts
-        items={[
-          [
-            trans.__('Gap'),
-            `${percent(attribute.gap)} (${percent(attribute.low)} – ${percent(attribute.high)})`
-          ],
-          [trans.__('Lowest over highest'), attribute.ratio.toFixed(2)],
-          [trans.__('Equalised odds difference'), percent(attribute.equalized_odds)]
-        ]}
-      />
+      {ends && (
+        <Facts
+          items={[
+            [
+              trans.__('Gap'),
+              `${percent(attribute.gap)} (${percent(attribute.low)} – ${percent(attribute.high)})`
+            ],
+            [trans.__('Lowest over highest'), attribute.ratio.toFixed(2)],
+            [trans.__('Equalised odds difference'), percent(attribute.equalized_odds)]
+          ]}
+        />
+      )}
     </section>
   );
 }
@@ -192,10 +209,11 @@ function Method({ studio, report }: { studio: StudioContext; report: Report }): 
       <p>{report.method}</p>
       <Facts
         items={[
-          [trans.__('Rows'), trans.__('%1, %2', report.rows.toLocaleString(), report.on)],
+          [trans.__('Rows'), report.rows.toLocaleString()],
+          [trans.__('Which'), report.on],
           [trans.__('Limit'), percent(report.limit)],
-          [trans.__('Model'), report.model],
-          [trans.__('Product'), report.product],
+          [trans.__('Model'), <ModelLink key="model" studio={studio} to={report.model} />],
+          [trans.__('Product'), <ProductLink key="product" studio={studio} to={report.product} />],
           [trans.__('Made'), new Date(report.made_at).toLocaleString()],
           [trans.__('By'), who(report.made_by)],
           [trans.__('Report'), <code key="id">{report.id}</code>]

@@ -193,8 +193,12 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
               ))}
             </select>
           </Field>
-          <Field label={trans.__('Name')} hint={trans.__('Empty: named after the target.')}>
-            <input value={form.name} onChange={event => put({ name: event.target.value })} />
+          <Field label={trans.__('Name')} hint={trans.__('Training again under a name makes its next version.')}>
+            <input
+              value={form.name}
+              placeholder={`${product.name}-${target}`}
+              onChange={event => put({ name: event.target.value })}
+            />
           </Field>
           <Field
             label={trans.__('Seed')}

@@ -17,8 +17,8 @@ function Lazy({ studio }: { studio: Studio }): JSX.Element {
   const [tries, setTries] = useState(0);
   useEffect(() => {
     let gone = false;
-    import('./view.tsx').then(
-      module => !gone && setFound({ View: module.default }),
+    Promise.all([import('./view.tsx'), import('../looks.ts')]).then(
+      ([module]) => !gone && setFound({ View: module.default }),
       (reason: unknown) => !gone && setError(reason)
     );
     return () => {
