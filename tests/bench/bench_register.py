@@ -50,8 +50,13 @@ def table(rows: int, file: Path) -> None:
 
     rng = np.random.default_rng(0)
     schema = pa.schema(
-        [("id", pa.int64()), ("x", pa.float64()), ("y", pa.float32()), ("city", pa.string()),
-         ("at", pa.timestamp("us"))]
+        [
+            ("id", pa.int64()),
+            ("x", pa.float64()),
+            ("y", pa.float32()),
+            ("city", pa.string()),
+            ("at", pa.timestamp("us")),
+        ]
     )
     cities = pa.array([f"city {i}" for i in range(100)])
     with pq.ParquetWriter(file, schema) as writer:

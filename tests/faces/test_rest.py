@@ -27,9 +27,7 @@ class CookieGuard:
 
 @pytest.fixture
 def client(engines: Engines) -> Iterator[TestClient]:
-    with TestClient(
-        application(engines, CookieGuard()), base_url="http://localhost:8000"
-    ) as found:
+    with TestClient(application(engines, CookieGuard()), base_url="http://localhost:8000") as found:
         found.cookies["session"] = "ada's"
         found.headers["x-xsrftoken"] = xsrf_for("ada's")
         yield found
@@ -137,7 +135,7 @@ def test_a_stream_starts_after_the_last_event_one_has(
 
     def texts(**headers: str) -> list[str]:
         told = client.get("/api/v1/pipelines:log", params={"id": job.id}, headers=headers).text
-        data = [line[6:] for line in told.splitlines() if line.startswith("data: {\"seq")]
+        data = [line[6:] for line in told.splitlines() if line.startswith('data: {"seq')]
         return [json.loads(each)["text"] for each in data]
 
     assert texts() == ["queued", *(f"line {n}" for n in range(5)), "cancelled"]

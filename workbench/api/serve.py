@@ -14,6 +14,7 @@ from starlette.routing import Mount
 
 import workbench
 from workbench.core import Engines, blobs, load_settings, local_person, whereabouts
+from workbench.core.door import workers
 from workbench.core.jobs import runner
 from workbench.security.guard import Guard, HubGuard, LocalGuard
 
@@ -45,6 +46,9 @@ def serve() -> None:
     if launch is not None:
         launch(engines)
     engines.get(blobs).sweep(settings.keep_uploads_s)
+    elsewhere = engines.get(workers)
+    if elsewhere is not None:
+        elsewhere.warm(settings)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((address.hostname or "127.0.0.1", address.port or 0))

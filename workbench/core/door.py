@@ -28,6 +28,7 @@ from .jobs import runner
 from .policy import policies
 from .ports import Port
 from .records import digest
+from .settings import Settings
 from .store import metadata
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ written down one by one: a flood of forbidden calls must not fill the log."""
 
 class Workers(Protocol):
     """Runs heavy actions in processes of their own. Only the Studio's service has one."""
+
+    def warm(self, settings: Settings) -> None:
+        """Make ready for the first call, in the background."""
 
     async def run(self, ctx: Context, name: str, request: dict[str, Any], key: str) -> BaseModel:
         """What `call` answers or raises, done elsewhere."""
@@ -108,8 +112,18 @@ async def call(ctx: Context, name: str, request: dict[str, Any], *, key: str = "
 
 
 def call_here(ctx: Context, name: str, request: dict[str, Any], *, key: str = "") -> Any:
-    """`call` for code that has no event loop: the shell, workers, job attempts."""
-    return asyncio.run(call(ctx, name, request, key=key))
+    """`call` for code that awaits nothing: the shell, workers, job attempts, notebooks."""
+
+    def run() -> Any:
+        return asyncio.run(call(ctx, name, request, key=key))
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    # A notebook's cell has a loop that runs already: use one of our own beside it.
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(run).result()
 
 
 @contextmanager

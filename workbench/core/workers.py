@@ -5,6 +5,7 @@ import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ class ProcessWorkers:
         self._count = int(url.partition("://")[2] or 2)
         self._pool: ProcessPoolExecutor | None = None
 
+    def warm(self, settings: Settings) -> None:
+        """Start one worker now, so that the first person who looks at a table does not wait."""
+        self._opened(settings).submit(_imported)
+
     async def run(self, ctx: Context, name: str, request: dict[str, Any], key: str) -> BaseModel:
         """`call`, in a worker.
 
@@ -30,15 +35,7 @@ class ProcessWorkers:
             Unavailable: The worker died (usually out of memory); the call had no effect unless
                 it was acknowledged.
         """
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self._count,
-                mp_context=get_context("spawn"),
-                initializer=_start,
-                initargs=(ctx.settings.model_dump(mode="json"),),
-                max_tasks_per_child=500,
-            )
-        pool = self._pool
+        pool = self._opened(ctx.settings)
         who = ctx.actor.model_dump()
         plain = {
             k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v
@@ -56,6 +53,17 @@ class ProcessWorkers:
                 f"The process that ran {name} was stopped, probably for its memory.",
                 hint="Ask for less at once (fewer rows or columns), or repeat it.",
             ) from error
+
+    def _opened(self, settings: Settings) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._count,
+                mp_context=get_context("spawn"),
+                initializer=_start,
+                initargs=(settings.model_dump(mode="json"),),
+                max_tasks_per_child=500,
+            )
+        return self._pool
 
     def close(self) -> None:
         """Stop the workers."""
@@ -75,6 +83,12 @@ def _start(settings: dict[str, Any]) -> None:
     _engines = Engines(
         Settings.model_validate(settings | {"urls": settings["urls"] | {"core.workers": "none://"}})
     )
+
+
+def _imported() -> None:
+    """What most heavy actions import; slow, so done once, ahead."""
+    for name in ("workbench.data.readers", "workbench.data.query", "deltalake"):
+        import_module(name)
 
 
 def _work(

@@ -324,11 +324,12 @@ def _check_columns(wanted: list[str], names: list[str], what: str) -> None:
 
 def _target(guess: Guess, sensitive: list[str]) -> str | None:
     """The column a person most likely wants to predict."""
-    fit = [
-        each.name for each in guess.columns if each.kind != "text" and each.name not in sensitive
-    ]
+    fit = [each.name for each in guess.columns if each.kind != "text"]
     for each in fit:
         words = re.sub(r"[_\W]+", " ", each).lower().split()
         if any(re.fullmatch(TARGET_NAMES, word) for word in words):
             return each
-    return fit[-1] if fit else None
+    # Then the last column of few values: numbers are more often measured than predicted.
+    few = [each.name for each in guess.columns if each.kind in ("category", "boolean")]
+    plain = [each for each in few if each not in sensitive]
+    return next(reversed(plain or few or fit), None)

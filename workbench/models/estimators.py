@@ -175,7 +175,7 @@ class Learned:
     @classmethod
     def fit(cls, kind: str, lesson: Lesson) -> "Learned":
         from sklearn import ensemble, linear_model
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         forest = {"n_estimators": 200, "min_samples_leaf": 3, "n_jobs": 2}
         model: Any

@@ -159,7 +159,8 @@ export class Client {
     let last = '';
     let failures = 0;
     let ended = false;
-    while (!options.signal.aborted) {
+    const stopped = (): boolean => options.signal.aborted;
+    while (!stopped()) {
       try {
         const response = await this.send(this.url(path, undefined, options.query), {
           headers: { Accept: 'text/event-stream', ...(last ? { 'Last-Event-ID': last } : {}) },
@@ -193,7 +194,7 @@ export class Client {
           return;
         }
       } catch (error) {
-        if (options.signal.aborted) {
+        if (stopped()) {
           return;
         }
         if (error instanceof StudioError && [400, 403, 404].includes(error.status)) {

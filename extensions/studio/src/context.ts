@@ -18,17 +18,17 @@ export interface StudioContext {
   client: Client;
   trans: TranslationBundle;
   /** The project shown; null until the session is known. */
-  project(): Project | null;
+  project: () => Project | null;
   /** viewer, editor or owner; empty until the session is known. */
-  role(): string;
+  role: () => string;
   /** Open a page, or bring it to the front. */
-  open(page: PageName, id?: string, options?: Record<string, string>): void;
+  open: (page: PageName, id?: string, options?: Record<string, string>) => void;
   /** Run a command of JupyterLab. */
-  run(command: string, args?: ReadonlyPartialJSONObject): Promise<unknown>;
+  run: (command: string, args?: ReadonlyPartialJSONObject) => Promise<unknown>;
   /** The audit events of this project, as they happen. */
   changed: ISignal<unknown, StudioEvent>;
   /** A short note in the corner. */
-  notify(message: string): void;
+  notify: (message: string) => void;
 }
 
 /** What a page component is given. */
@@ -37,5 +37,5 @@ export interface PageProps {
   id: string;
   options: Record<string, string>;
   /** The tab's title. */
-  setTitle(title: string): void;
+  setTitle: (title: string) => void;
 }

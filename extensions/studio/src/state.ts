@@ -121,13 +121,13 @@ export function hear(told: Told, lines: readonly Line[]): Told {
       const found = AXES.find(name => name in line.values);
       axis = found ?? axis;
       for (const [name, value] of Object.entries(line.values)) {
-        const x = Number(found ? line.values[found] : (series.get(name)?.length ?? 0));
-        if (name !== found && Number.isFinite(Number(value))) {
-          series.set(name, [...(series.get(name) ?? []), [x, Number(value)]]);
+        const x = (found ? line.values[found] : series.get(name)?.length) ?? 0;
+        if (name !== found && Number.isFinite(value)) {
+          series.set(name, [...(series.get(name) ?? []), [x, value]]);
         }
       }
     } else if (line.kind === 'progress') {
-      progress = Number(line.values.share ?? progress);
+      progress = line.values.share ?? progress;
       note = line.text || note;
     } else if (line.kind === 'state') {
       state = line.text;

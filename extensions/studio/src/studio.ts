@@ -141,8 +141,7 @@ export class Studio implements StudioContext, IDisposable {
       this.root.forget();
       const session = await this.root.session();
       const last = await this.options.state.fetch(KEY);
-      const wanted =
-        typeof last === 'object' && last !== null && 'project' in last ? String(last.project) : '';
+      const wanted = typeof last === 'string' ? last : '';
       if (this.disposed) {
         return;
       }
@@ -169,7 +168,7 @@ export class Studio implements StudioContext, IDisposable {
     if (project.id !== this.shown?.id) {
       this.show(project);
     }
-    await this.options.state.save(KEY, { project: project.id });
+    await this.options.state.save(KEY, project.id);
   }
 
   dispose(): void {
@@ -226,7 +225,7 @@ export class Studio implements StudioContext, IDisposable {
   /** Ask for the active jobs; again every 1.5 s while there are any and the window is seen. */
   private async askJobs(): Promise<void> {
     clearTimeout(this.timer);
-    if (this.asking || this.disposed) {
+    if (this.asking || this.isDisposed) {
       return;
     }
     this.asking = true;
@@ -243,7 +242,7 @@ export class Studio implements StudioContext, IDisposable {
     } finally {
       this.asking = false;
     }
-    if (this.disposed) {
+    if (this.isDisposed) {
       return;
     }
     if (client !== this.client) {

@@ -33,6 +33,7 @@ import {
   suggested
 } from '../src/pages/new-product.state.ts';
 import { firstQuery, leak, page, quoted, share } from '../src/pages/product.state.ts';
+import { python } from '../src/pages/python.state.ts';
 import { between, mark as sign, ordered, percent } from '../src/pages/report.state.ts';
 
 const guess = {
@@ -177,4 +178,12 @@ test('a report puts what fails first, and tells verdicts apart by shape', () => 
   assert.equal(between({ groups } as unknown as Attribute)?.most.name, 'm');
   assert.equal(between({ groups: groups.slice(0, 2) } as unknown as Attribute), null);
   assert.deepEqual([percent(null), percent(0.123)], ['–', '12.3 %']);
+});
+
+test('values are written as Python writes them', () => {
+  const row = { a: null, b: true, 'c"d': ['x, null', 1.5], e: { f: false } };
+  assert.equal(
+    python(row),
+    '{"a": None, "b": True, "c\\"d": ["x, null", 1.5], "e": {"f": False}}'
+  );
 });

@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_the_old_version(
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT 1; SELECT 2", "COPY t TO 'x.csv'", "DROP TABLE t", "ATTACH 'x.db'", "PRAGMA version",
+        "SELECT 1; SELECT 2", "COPY t TO 'x.csv'", "DROP TABLE t", "ATTACH 'x.db'", "PRAGMA x",
         "SET memory_limit = '9GB'", "INSERT INTO t VALUES (1)", "CREATE TABLE u AS SELECT 1",
         "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_text('/etc/passwd')",
         "SELECT * FROM '/etc/passwd'", "INSTALL httpfs", "LOAD httpfs", "SELEC 1", "",

@@ -201,11 +201,12 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
 
 function JobError({ job }: { job: Job }): JSX.Element {
   const { detail, title, hint, status } = job.error ?? {};
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
   const told = new StudioError(
     typeof status === 'number' ? status : 500,
-    String(title ?? ''),
-    String(detail ?? title ?? job.state),
-    String(hint ?? '')
+    text(title),
+    text(detail) || text(title) || job.state,
+    text(hint)
   );
   return <ErrorNote error={told} />;
 }

@@ -35,7 +35,7 @@ export function Fairness({ studio, model }: PartProps): JSX.Element {
   const { reload } = loaded;
   useEffect(() => {
     const heard = (_: unknown, event: { action: string }): void => {
-      if (event.action === 'ethics.assess') {
+      if (event.action.startsWith('ethics.')) {
         reload();
       }
     };
@@ -230,7 +230,7 @@ export function Release({
   const { reload } = gate;
   useEffect(() => {
     const heard = (_: unknown, event: { action: string }): void => {
-      if (event.action === 'ethics.assess') {
+      if (event.action.startsWith('ethics.')) {
         reload();
       }
     };

@@ -6,6 +6,7 @@ import type { StudioContext } from '../context.ts';
 import { Button, ErrorNote, Field, SameAs } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { firstRow, isNumber, rowOf } from './model.state.ts';
+import { python } from './python.state.ts';
 
 export function TryRow({ studio, model }: { studio: StudioContext; model: Model }): JSX.Element {
   const { trans, client } = studio;
@@ -146,12 +147,4 @@ function choices(input: Input, chosen: string): string[] {
   return chosen && !input.categories.includes(chosen)
     ? [chosen, ...input.categories]
     : input.categories;
-}
-
-function python(row: Record<string, unknown>): string {
-  return JSON.stringify(row, null, 1)
-    .replace(/\n\s*/g, ' ')
-    .replace(/: null(?=[, }])/g, ': None')
-    .replace(/: true(?=[, }])/g, ': True')
-    .replace(/: false(?=[, }])/g, ': False');
 }

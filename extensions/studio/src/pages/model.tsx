@@ -95,7 +95,7 @@ export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Elem
       <Release studio={studio} model={model} onPromoted={loaded.reload} />
       <Made studio={studio} model={model} />
       <SameAs
-        code={`model = wb.models.get_model(${JSON.stringify(ref)})\nwb.models.predict(${JSON.stringify(ref)}, rows=[{…}])`}
+        code={`model = wb.models.get_model(${JSON.stringify(ref)})\nmodel.verdict, model.metrics`}
       />
     </div>
   );

@@ -7,6 +7,7 @@ import { Button, Empty, ErrorNote, Field, Loading, SameAs, useLoad } from '../pa
 import { css } from '../tokens.ts';
 import { Checks } from './checks.tsx';
 import { HiddenLayers, Network } from './network.tsx';
+import { python } from './python.state.ts';
 import {
   ESTIMATORS,
   guessTarget,
@@ -339,10 +340,11 @@ function GraphPart(props: {
   );
 }
 
-/** The request as a line of Python; a changed graph is shown by its name only. */
+/** The request in Python; a changed graph stands before it. */
 function code(body: ModelsTrainRequest): string {
   const told = Object.entries(body).map(([name, value]) =>
-    name === 'graph' ? 'graph=graph' : `${name}=${value === null ? 'None' : JSON.stringify(value)}`
+    name === 'graph' ? 'graph=graph' : `${name}=${python(value)}`
   );
-  return `wb.models.train(${told.join(', ')})`;
+  const graph = body.graph ? `graph = ${python(body.graph)}\n` : '';
+  return `${graph}wb.models.train(${told.join(', ')})`;
 }

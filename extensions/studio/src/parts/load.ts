@@ -7,7 +7,7 @@ export interface Loaded<T> {
   data: T | undefined;
   error: Error | null;
   loading: boolean;
-  reload(): void;
+  reload: () => void;
 }
 
 interface Held<T> {

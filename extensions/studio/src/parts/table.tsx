@@ -24,7 +24,7 @@ export interface TableProps {
 }
 
 export function Table(props: TableProps): JSX.Element {
-  const head = props.head.map(cell => (typeof cell === 'string' ? { text: cell } : cell) as Heading);
+  const head = props.head.map<Heading>(cell => (typeof cell === 'string' ? { text: cell } : cell));
   return (
     <div className={css.scroll} tabIndex={0} role="group" aria-label={props.caption}>
       <table className={css.table}>
