@@ -57,6 +57,8 @@ def answer(
         if table.num_rows > limit:
             warnings.append(f"Only the first {limit:,} of {table.num_rows:,} rows were asked.")
         table = table.slice(0, limit)
+        if not table.num_rows:
+            return Predictions(model=found.ref, items=[], warnings=warnings)
     return Predictions(
         model=found.ref, items=_predictions(found, loaded.answer(table)), warnings=warnings
     )

@@ -86,8 +86,9 @@ def train_model(
     for column, why in features.left_out.items():
         ctx.job.log(f"{column} is not used: {why}.")
     if not features.names:
+        why = "; ".join(f"{each}: {told}" for each, told in list(features.left_out.items())[:5])
         raise Invalid(
-            f"No column of {found.name} is left to learn {target} from.",
+            f"No column of {found.name} is left to learn {target} from ({why or 'all excluded'}).",
             hint="Exclude less, or register the columns as numbers or categories.",
         )
     if len(aim.rows) * len(features.names) > LARGEST:

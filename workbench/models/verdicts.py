@@ -37,7 +37,7 @@ def judge(estimator: str, told: dict[str, Resampled], rows: int) -> str:
         return f"{opening}: {best} is better by {by}, which is more than chance; use that instead."
     simpler = best in SIMPLE and estimator not in SIMPLE
     return (
-        f"{opening}: the difference of {by} could be chance"
+        f"{opening}: an advantage of {by} could be chance"
         f"{f', so the simpler {best} would do' if simpler else ''}."
     )
 

@@ -214,10 +214,11 @@ export function addCommands(commands: CommandRegistry, studio: Studio): void {
       }
       try {
         const project = await studio.client.post('/api/v1/projects/projects', {
-          name: nameFrom(title),
+          name: nameFrom(title) || `project-${Date.now().toString(36)}`,
           title
         });
         await studio.choose(project);
+        studio.open('welcome');
       } catch (error) {
         const told = error instanceof Error ? error.message : String(error);
         await showErrorMessage(trans.__('The project was not made'), told, [

@@ -6,9 +6,10 @@ import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { graphIcon } from './icon.ts';
 import { pages, type PageView } from './pages.ts';
+import { Button } from './parts/form.tsx';
 import { ErrorNote, Loading } from './parts/state.tsx';
 import { Words } from './parts/words.ts';
-import type { PageName } from './context.ts';
+import type { PageName, Project } from './context.ts';
 import type { PageArgs } from './state.ts';
 import type { Studio } from './studio.ts';
 import { css } from './tokens.ts';
@@ -84,8 +85,25 @@ function Host({ studio, args, setTitle }: HostProps): JSX.Element {
   const { View } = view;
   return (
     <Guard>
+      <Elsewhere studio={studio} here={context.project()} />
       <View studio={context} id={args.id} options={args.options} setTitle={setTitle} />
     </Guard>
+  );
+}
+
+/** Says so when the tab is of another project than the one that is shown. */
+function Elsewhere({ studio, here }: { studio: Studio; here: Project | null }): JSX.Element | null {
+  const { trans } = studio;
+  if (!here || here.id === studio.project()?.id) {
+    return null;
+  }
+  return (
+    <p className={css.note} role="status">
+      {trans.__('This page is of the project “%1”.', here.title || here.name)}{' '}
+      <Button kind="link" onClick={() => void studio.choose(here)}>
+        {trans.__('Show that project')}
+      </Button>
+    </p>
   );
 }
 

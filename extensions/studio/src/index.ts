@@ -131,7 +131,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       }
     });
     addCommands(commands, studio);
-    studio.told.connect(() => commands.notifyCommandChanged());
+    studio.switched.connect(() => commands.notifyCommandChanged());
 
     const category = trans.__('Studio');
     const {

@@ -225,7 +225,7 @@ export class Studio implements StudioContext, IDisposable {
   /** Ask for the active jobs; again every 1.5 s while there are any and the window is seen. */
   private async askJobs(): Promise<void> {
     clearTimeout(this.timer);
-    if (this.asking || this.isDisposed) {
+    if (this.asking || this.disposed) {
       return;
     }
     this.asking = true;
@@ -242,12 +242,15 @@ export class Studio implements StudioContext, IDisposable {
     } finally {
       this.asking = false;
     }
-    if (this.isDisposed) {
-      return;
-    }
     if (client !== this.client) {
       void this.askJobs();
     } else if (this.active.length > 0 || !this.connected) {
+      this.askLater();
+    }
+  }
+
+  private askLater(): void {
+    if (!this.disposed) {
       this.timer = setTimeout(() => void this.askJobs(), document.hidden ? 10_000 : LIVE_MS);
     }
   }

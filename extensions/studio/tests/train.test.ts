@@ -118,7 +118,7 @@ test('the task is guessed by the kind and how many values there are', () => {
   assert.equal(guessTask(column('a', 'integer'), 900), 'regression');
   assert.equal(guessTask(column('a', 'number'), 2), 'classification');
   assert.equal(guessTask(column('a', 'number'), 3), 'regression');
-  assert.equal(guessTask(column('a', 'integer'), undefined), 'regression');
+  assert.equal(guessTask(column('a', 'integer'), undefined), null);
 });
 
 test('sensitive columns and keys are suggested to be left out; leakage is only told', () => {
@@ -151,5 +151,7 @@ test('the request names the estimator as the task calls it, and refuses what is 
   assert.equal('graph' in made.body || 'epochs' in made.body, false);
   assert.deepEqual(request({ ...form, seed: '1.5' }, 'regression', null), { wrong: 'seed' });
   assert.deepEqual(request({ ...form, epochs: '0' }, 'regression', null), { wrong: 'epochs' });
+  assert.deepEqual(request(form, null, null), { wrong: 'task' });
+  assert.ok('body' in request({ ...form, task: 'regression' }, null, null));
   assert.deepEqual(request({ ...form, target: '' }, 'regression', null), { wrong: 'target' });
 });

@@ -15,7 +15,16 @@ import {
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { alike, asked, choose, decided, ref, whiskers } from './compare.state.ts';
-import { best, headline, lessIsBetter, metricName, showFigure, showNumber } from './model.state.ts';
+import {
+  bare,
+  best,
+  headline,
+  lessIsBetter,
+  metricName,
+  showFigure,
+  showNumber,
+  versionOf
+} from './model.state.ts';
 
 export default function Compare({ studio, id, options, setTitle }: PageProps): JSX.Element {
   const { trans, client } = studio;
@@ -66,7 +75,11 @@ function Chooser(props: {
   onChange(chosen: string[]): void;
 }): JSX.Element {
   const { studio, models, chosen } = props;
-  const { trans } = studio;
+  const { trans, client } = studio;
+  const products = useLoad(
+    signal => client.get('/api/v1/data/products', { query: { limit: 200 }, signal }),
+    [client]
+  );
   if (models.length < 2) {
     return (
       <Empty
@@ -75,6 +88,10 @@ function Chooser(props: {
     );
   }
   const fit = alike(models, chosen);
+  const named = (of: string): string => {
+    const product = products.data?.items.find(each => each.id === bare(of));
+    return product ? trans.__('%1 version %2', product.name, versionOf(of) ?? '') : of;
+  };
   return (
     <section className={css.section}>
       <h2>{trans.__('Which models?')}</h2>
@@ -97,7 +114,7 @@ function Chooser(props: {
             aria-label={trans.__('Compare %1', model.name)}
             checked={chosen.includes(ref(model))}
             disabled={!chosen.includes(ref(model)) && !fit.has(ref(model))}
-            title={fit.has(ref(model)) ? '' : trans.__('It predicts something else.')}
+            title={fit.has(ref(model)) ? '' : trans.__('It predicts something else, or classes where this predicts numbers.')}
             onChange={event =>
               props.onChange(choose(chosen, ref(model), event.target.checked))
             }
@@ -105,7 +122,7 @@ function Chooser(props: {
           trans.__('%1 version %2', model.name, model.version),
           model.estimator,
           model.target,
-          model.product,
+          named(model.product),
           new Date(model.made_at).toLocaleString(),
           <Button
             key="open"

@@ -169,6 +169,9 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
         </div>
       )}
       {trouble !== null && <ErrorNote error={trouble} />}
+      {job.state === 'cancelled' && (
+        <p className={css.note}>{trans.__('It was stopped. Nothing of it was kept.')}</p>
+      )}
       {job.error && <JobError job={job} />}
       {job.state === 'done' && <Result job={job} studio={studio} />}
       <Figures told={told} active={active} studio={studio} />

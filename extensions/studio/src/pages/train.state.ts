@@ -20,13 +20,18 @@ export function serviceName(estimator: Estimator, task: Task): string {
 /** Whole numbers with at most this many different values are taken for classes. */
 const FEW = 10;
 
-/** What a column asks for, as the service guesses it: few different values are classes. */
-export function guessTask(column: Column | undefined, distinct: number | undefined): Task {
+/**
+ * What a column asks for, as the service guesses it: few different values are classes. Null for
+ * numbers whose values nobody has counted yet.
+ */
+export function guessTask(column: Column | undefined, distinct: number | undefined): Task | null {
   if (column?.kind !== 'number' && column?.kind !== 'integer') {
     return 'classification';
   }
-  const few = column.kind === 'number' ? 2 : FEW;
-  return distinct !== undefined && distinct <= few ? 'classification' : 'regression';
+  if (distinct === undefined) {
+    return null;
+  }
+  return distinct <= (column.kind === 'number' ? 2 : FEW) ? 'classification' : 'regression';
 }
 
 /** Words a target's name often holds, as the service knows them, and those of decisions. */
@@ -259,9 +264,9 @@ export interface Form {
 /** The request, or the sentence-key of what is wrong with the form. */
 export function request(
   form: Form,
-  guessed: Task,
+  guessed: Task | null,
   graph: Graph | null
-): { body: ModelsTrainRequest } | { wrong: 'target' | 'seed' | 'epochs' } {
+): { body: ModelsTrainRequest } | { wrong: 'target' | 'task' | 'seed' | 'epochs' } {
   const seed = Number(form.seed);
   const epochs = form.epochs.trim() === '' ? null : Number(form.epochs);
   if (!form.target) {
@@ -274,6 +279,9 @@ export function request(
     return { wrong: 'epochs' };
   }
   const task = form.task === 'auto' ? guessed : form.task;
+  if (task === null) {
+    return { wrong: 'task' };
+  }
   return {
     body: {
       product: form.product,

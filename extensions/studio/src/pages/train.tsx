@@ -98,6 +98,8 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
   const graph = edited ?? suggestion.data ?? null;
   const made = request({ ...form, exclude }, guessed, edited);
   const wrong = 'wrong' in made ? made.wrong : '';
+  // Which columns are keys, and often the task too, is not known before the profile is there.
+  const waiting = profile.loading && (chosen === null || form.task === 'auto');
 
   const words: Record<Estimator, string> = {
     network: trans.__('Network: layers of your choice, in torch'),
@@ -172,12 +174,18 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
           </Field>
           <Field
             label={trans.__('Task')}
-            hint={form.task === 'auto' ? trans.__('Guessed from the values of %1.', target) : null}
+            hint={
+              form.task === 'auto' && task !== null
+                ? trans.__('Guessed from the values of %1.', target)
+                : null
+            }
+            error={wrong === 'task' && !profile.loading ? trans.__('Choose one.') : null}
           >
             <select
-              value={task}
+              value={task ?? ''}
               onChange={event => put({ task: event.target.value as Task })}
             >
+              {task === null && <option value="">{trans.__('looking at the values …')}</option>}
               <option value="classification">{trans.__('Classification: one of few')}</option>
               <option value="regression">{trans.__('Regression: a number')}</option>
             </select>
@@ -293,9 +301,10 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
       )}
       {error !== null && <ErrorNote error={error} />}
       <div className={css.row}>
-        <Button kind="primary" type="submit" disabled={busy || wrong !== ''}>
+        <Button kind="primary" type="submit" disabled={busy || waiting || wrong !== ''}>
           {busy ? trans.__('Starting …') : trans.__('Train')}
         </Button>
+        {waiting && <span role="status">{trans.__('Looking at what the columns hold …')}</span>}
       </div>
       {'body' in made && <SameAs code={code(made.body)} />}
     </form>
