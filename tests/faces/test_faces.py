@@ -266,6 +266,22 @@ def test_an_assistant_lists_and_calls_the_tools_over_stdio(world: World) -> None
     assert "people" in [each["name"] for each in products["items"]]
 
 
+def test_a_bug_in_the_shell_is_one_sentence_with_an_id(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(**_: Any) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setenv("WORKBENCH_HOME", str(world.home))
+    monkeypatch.setattr("workbench.connect", broken)
+    with pytest.raises(SystemExit) as ended:
+        shell.main(["data", "list-products"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and "Traceback" not in told and "secret" not in told
+    id = told.partition("(id ")[2].partition(")")[0]
+    assert id in (world.home / "logs" / "shell.log").read_text()
+
+
 def test_a_usage_error_is_exit_2(world: World) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "workbench.cli.main", "data", "preview", "--lines", "3"],

@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import sys
+import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,7 +13,14 @@ import click
 from pydantic.fields import FieldInfo
 
 import workbench
-from workbench.core import Action, Refused, WorkbenchError, catalogue
+from workbench.core import (
+    Action,
+    Refused,
+    WorkbenchError,
+    catalogue,
+    load_settings,
+    new_id,
+)
 
 HELP = """NexusAI Studio: build AI models together, on your own machines.
 
@@ -235,8 +244,6 @@ def cli() -> None:
 @click.option("--no-tour", is_flag=True, help="Do not make the example project on a first start.")
 def up(no_tour: bool) -> None:
     """Start the Studio: one address for the Lab, the service and the dashboards."""
-    from workbench.core import load_settings
-
     from .up import up as started
 
     sys.exit(started(load_settings(), tour=not no_tour))
@@ -246,8 +253,6 @@ def up(no_tour: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Answer exactly one JSON object.")
 def doctor(as_json: bool) -> None:
     """Check this machine and this home: ports, disk, memory, versions, sandbox."""
-    from workbench.core import load_settings
-
     from .doctor import checks
     from .show import checks_table
 
@@ -289,8 +294,6 @@ def mcp() -> None:
 @cli.command()
 def welcome() -> None:
     """A new one-time link that lets the first administrator in."""
-    from workbench.core import load_settings
-
     from .up import welcome_link
 
     click.echo(welcome_link(load_settings()))
@@ -316,13 +319,29 @@ def main(arguments: list[str] | None = None) -> None:
     except WorkbenchError as error:
         _complain(error, as_json)
         sys.exit(3 if isinstance(error, Refused) else 1)
+    except Exception:
+        _complain(_bug(), as_json)
+        sys.exit(1)
+
+
+def _bug() -> WorkbenchError:
+    """What went wrong that we did not foresee: its id for the user, its trace for the log."""
+    id = new_id("err")
+    file = load_settings().home / "logs" / "shell.log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "a") as log:
+        log.write(f"{datetime.now(UTC).isoformat()} {id}\n{traceback.format_exc()}\n")
+    return WorkbenchError(
+        f"Something broke here that we did not foresee (id {id}).",
+        hint=f"Give an administrator that id; it finds the cause in {file}.",
+    )
 
 
 def _complain(error: WorkbenchError, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(error.as_problem()), err=True)
         return
-    click.echo(f"{type(error).__name__}: {error}", err=True)
+    click.echo(f"{error.as_problem()['title']}: {error}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
 

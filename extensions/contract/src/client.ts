@@ -37,15 +37,20 @@ export type Body<P extends CallPath> = [Asked<Operation<P, 'post'>>] extends [ne
 
 /** An error in the Studio's one shape: a sentence, and what to do about it. */
 export class StudioError extends Error {
-  constructor(
-    readonly status: number,
-    readonly title: string,
-    detail: string,
-    readonly hint: string,
-    readonly trace = ''
-  ) {
+  readonly status: number;
+  readonly title: string;
+  /** What to do about it; may be empty. */
+  readonly hint: string;
+  /** What an administrator finds the log by; may be empty. */
+  readonly trace: string;
+
+  constructor(status: number, title: string, detail: string, hint: string, trace = '') {
     super(detail);
     this.name = 'StudioError';
+    this.status = status;
+    this.title = title;
+    this.hint = hint;
+    this.trace = trace;
   }
 
   static async of(response: Response): Promise<StudioError> {

@@ -4,6 +4,7 @@ import { Component, useEffect, useState, type JSX, type ReactNode } from 'react'
 import { MainAreaWidget } from '@jupyterlab/apputils';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
 import { graphIcon } from './icon.ts';
 import { pages, type PageView } from './pages.ts';
 import { Button } from './parts/form.tsx';
@@ -108,6 +109,8 @@ function Elsewhere({ studio, here }: { studio: Studio; here: Project | null }): 
 }
 
 class PageWidget extends ReactWidget {
+  private seen = false;
+
   constructor(
     private readonly studio: Studio,
     private readonly args: DocumentArgs
@@ -117,8 +120,23 @@ class PageWidget extends ReactWidget {
     this.node.tabIndex = -1;
   }
 
-  protected override render(): JSX.Element {
+  protected override onAfterAttach(message: Message): void {
+    this.seen ||= this.isVisible;
+    super.onAfterAttach(message);
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.seen = true;
+    this.update();
+  }
+
+  /** A tab of a restored layout asks for nothing until it is looked at. */
+  protected override render(): JSX.Element | null {
     const { studio, args } = this;
+    if (!this.seen) {
+      return null;
+    }
     return (
       <Words.Provider value={studio.trans}>
         <UseSignal signal={studio.told}>

@@ -75,7 +75,12 @@ const documents: JupyterFrontEndPlugin<void> = {
         if (!widget) {
           widget = new StudioDocument(studio, { ...found, project });
           widget.id = id;
-          void tracker.add(widget);
+          if (typeof args.title === 'string') {
+            widget.title.label = args.title;
+          }
+          const made = widget;
+          made.title.changed.connect(() => void tracker.save(made));
+          void tracker.add(made);
         }
         if (!widget.isAttached) {
           app.shell.add(widget, 'main');
@@ -87,9 +92,9 @@ const documents: JupyterFrontEndPlugin<void> = {
       void restorer.restore(tracker, {
         command: CommandIDs.open,
         name: widget => widget.id,
-        args: ({ args: { page, id, options, project } }) => {
+        args: ({ args: { page, id, options, project }, title }) => {
           const kept = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'file'));
-          return { page, id, options: kept, project };
+          return { page, id, options: kept, project, title: title.label };
         }
       });
     }

@@ -23,7 +23,7 @@ export function Checks({
   legend: string;
   choices: readonly Choice[];
   chosen: readonly string[];
-  onChange(name: string, on: boolean): void;
+  onChange: (name: string, on: boolean) => void;
   children?: ReactNode;
 }): JSX.Element {
   const trans = useWords();

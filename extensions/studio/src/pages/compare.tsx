@@ -72,7 +72,7 @@ function Chooser(props: {
   studio: StudioContext;
   models: Model[];
   chosen: string[];
-  onChange(chosen: string[]): void;
+  onChange: (chosen: string[]) => void;
 }): JSX.Element {
   const { studio, models, chosen } = props;
   const { trans, client } = studio;

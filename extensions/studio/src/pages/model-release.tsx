@@ -217,7 +217,7 @@ export function Release({
   studio,
   model,
   onPromoted
-}: PartProps & { onPromoted(): void }): JSX.Element {
+}: PartProps & { onPromoted: () => void }): JSX.Element {
   const { trans, client } = studio;
   const [alias, setAlias] = useState<string>(ALIASES[0]);
   const [busy, setBusy] = useState(false);
@@ -329,11 +329,12 @@ function Answer({ studio, gate }: { studio: StudioContext; gate: Gate }): JSX.El
 function Export({ studio, model }: PartProps): JSX.Element {
   const { trans, client } = studio;
   const formats = exportsOf(model.estimator);
-  const [format, setFormat] = useState<string>(formats[0] ?? '');
+  const [at, setAt] = useState(0);
+  const format = formats[at];
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const ref = `${model.id}@${model.version}`;
-  if (formats.length === 0) {
+  if (!format) {
     return (
       <p className={css.quiet}>
         {trans.__('There is nothing to export: it always gives the same answer.')}
@@ -356,9 +357,11 @@ function Export({ studio, model }: PartProps): JSX.Element {
     <>
       <div className={`${css.row} nx-mod-end`}>
         <Field label={trans.__('Export as')}>
-          <select value={format} onChange={event => setFormat(event.target.value)}>
-            {formats.map(each => (
-              <option key={each}>{each}</option>
+          <select value={at} onChange={event => setAt(Number(event.target.value))}>
+            {formats.map((each, index) => (
+              <option key={each} value={index}>
+                {each}
+              </option>
             ))}
           </select>
         </Field>

@@ -1,6 +1,6 @@
 /** What the model page knows: figures, forms of inputs, which exports fit, which aliases exist. */
 
-import type { Field, Figure, Model, Report } from '@nexus-workbench/contract';
+import type { Field, Figure, Model, ModelsExportRequest, Report } from '@nexus-workbench/contract';
 
 /** Aliases a person chooses from; the first is the one the gate guards most. */
 export const ALIASES = ['production', 'champion', 'challenger', 'candidate', 'archived'] as const;
@@ -93,7 +93,7 @@ export function best(metric: string, figures: (Figure | null | undefined)[]): nu
 }
 
 /** Formats a model of that kind can be written in, the most useful first. */
-export function exportsOf(estimator: string): string[] {
+export function exportsOf(estimator: string): NonNullable<ModelsExportRequest['format']>[] {
   switch (estimator) {
     case 'network':
       return ['onnx', 'safetensors'];
@@ -184,7 +184,7 @@ export function short(digest: string): string {
 function text(value: unknown): string {
   return value === null || value === undefined
     ? ''
-    : typeof value === 'object'
-      ? JSON.stringify(value)
-      : String(value as string | number | boolean);
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value);
 }

@@ -95,7 +95,7 @@ export function HiddenLayers({
   graph: Graph;
   hidden: Hidden[];
   activations: readonly string[];
-  onChange(graph: Graph): void;
+  onChange: (graph: Graph) => void;
 }): JSX.Element {
   const trans = useWords();
   const put = (layers: Hidden[]): void => onChange(withHidden(graph, layers));

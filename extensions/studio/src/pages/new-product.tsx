@@ -171,8 +171,8 @@ function Choose({
   onSource
 }: {
   studio: PageProps['studio'];
-  onFile(file: File): void;
-  onSource(typed: string): void;
+  onFile: (file: File) => void;
+  onSource: (typed: string) => void;
 }): JSX.Element {
   const { trans } = studio;
   const input = useRef<HTMLInputElement>(null);
@@ -269,8 +269,8 @@ function Ask(props: {
   origin: Origin;
   source: string;
   guess: Guess;
-  onOther(): void;
-  onDone(id: string): void;
+  onOther: () => void;
+  onDone: (id: string) => void;
 }): JSX.Element {
   const { studio, guess, source, origin } = props;
   const { trans, client } = studio;

@@ -5,7 +5,7 @@ import { useId, useRef, type JSX, type KeyboardEvent, type ReactNode } from 'rea
 export interface Tab {
   id: string;
   label: string;
-  draw(): ReactNode;
+  draw: () => ReactNode;
 }
 
 export function Tabs({
@@ -17,7 +17,7 @@ export function Tabs({
   label: string;
   tabs: readonly Tab[];
   chosen: string;
-  choose(id: string): void;
+  choose: (id: string) => void;
 }): JSX.Element {
   const own = useId();
   const bar = useRef<HTMLDivElement>(null);

@@ -232,7 +232,7 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
                 type="number"
                 min={1}
                 max={10000}
-                placeholder={String(graph?.training.epochs ?? '')}
+                placeholder={typeof graph?.training.epochs === 'number' ? String(graph.training.epochs) : ''}
                 value={form.epochs}
                 onChange={event => put({ epochs: event.target.value })}
               />
@@ -318,7 +318,7 @@ function GraphPart(props: {
   target: string;
   activations: string[];
   changed: boolean;
-  onChange(graph: Graph | null): void;
+  onChange: (graph: Graph | null) => void;
 }): JSX.Element {
   const { trans } = props.studio;
   const hidden = hiddenOf(props.graph);
