@@ -1,4 +1,4 @@
-"""A stranger's table goes through the panel by hand: registered, trained on, looked at, assessed."""
+"""A stranger's table goes through the panel: registered, trained on, looked at, assessed."""
 
 import csv
 import random

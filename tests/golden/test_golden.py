@@ -9,7 +9,7 @@ import pytest
 from workbench.core import Context, Refused, Shelf
 from workbench.core.shelf import records
 from workbench.data import products
-from workbench.ethics.actions import reports
+from workbench.ethics.types import reports
 from workbench.models import models
 
 SHELVES: dict[str, Shelf[Any]] = {"prd": products, "mdl": models, "rpt": reports}

@@ -40,10 +40,11 @@ class Shelf(Generic[R]):
         kind: The prefix of the ids, e.g. `prd`.
         noun: What a person calls one, e.g. `product`.
         record: The class of the Records; it has `id` and may have `name` and `version`.
+        named: Whether a name means one of them in its project, and finds it.
     """
 
-    def __init__(self, kind: str, noun: str, record: type[R]) -> None:
-        self.kind, self.noun, self.record = kind, noun, record
+    def __init__(self, kind: str, noun: str, record: type[R], *, named: bool = True) -> None:
+        self.kind, self.noun, self.record, self.named = kind, noun, record, named
 
     def put(self, tx: sa.Connection, project: str, record: R) -> None:
         """Keep a new Record, or a new version of one, inside a write transaction.
@@ -53,7 +54,7 @@ class Shelf(Generic[R]):
         """
         body: Any = record
         id, version = body.id, int(getattr(body, "version", 0))
-        name = str(getattr(body, "name", "") or id)
+        name = str((self.named and getattr(body, "name", "")) or id)
         try:
             if version:
                 tx.execute(

@@ -8,16 +8,13 @@ from workbench.core import (
     Job,
     Page,
     Share,
-    Shelf,
     action,
     new_id,
 )
 from workbench.models import Model, models
 
 from .gates import decide
-from .types import Gate, Report, Verdict
-
-reports: Shelf[Report] = Shelf("rpt", "report", Report)
+from .types import Gate, Report, Verdict, reports
 
 
 @action(effect="job", undo="irreversible", on="model")
@@ -83,7 +80,7 @@ def assess(
         made_at=ctx.now(),
         made_by=str(ctx.actor),
     )
-    ctx.stage(lambda tx: reports.put(tx, ctx.project, report.model_copy(update={"name": ""})))
+    ctx.stage(lambda tx: reports.put(tx, ctx.project, report))
     result: Any = {"report": report.id, "model": found.ref}
     return result  # type: ignore[no-any-return]
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from workbench.core import Context, Shelf
+from workbench.core import Context
 from workbench.models import Model
 
-from .types import Gate, Report
+from .types import Gate, Report, reports
 
 GUARDED = frozenset({"production", "champion", "released"})
 """Aliases that mean the model decides about people."""
@@ -38,10 +38,9 @@ def _reasons(model: Model, alias: str, report: Report | None) -> list[str]:
 
 
 def _newest_report(ctx: Context, model: Model) -> Report | None:
-    shelf: Shelf[Report] = Shelf("rpt", "report", Report)
     after: str | None = None
     while True:
-        page = shelf.page(ctx.store, ctx.project, limit=200, after=after)
+        page = reports.page(ctx.store, ctx.project, limit=200, after=after)
         for report in page.items:
             if report.model == model.ref:
                 return report

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from workbench.core import Record, Share
+from workbench.core import Record, Share, Shelf
 
 Verdict = Literal["pass", "fail", "too few to tell"]
 
@@ -57,6 +57,9 @@ class Report(Record):
     seed: int
     made_at: datetime
     made_by: str
+
+
+reports: Shelf[Report] = Shelf("rpt", "report", Report, named=False)
 
 
 class Gate(Record):

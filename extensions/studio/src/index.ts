@@ -82,10 +82,14 @@ const documents: JupyterFrontEndPlugin<void> = {
           made.title.changed.connect(() => void tracker.save(made));
           void tracker.add(made);
         }
+        // A tab that is restored is put in its place, and in front, by the layout.
+        const restored = typeof args.title === 'string';
         if (!widget.isAttached) {
-          app.shell.add(widget, 'main');
+          app.shell.add(widget, 'main', { activate: !restored });
         }
-        app.shell.activateById(widget.id);
+        if (!restored) {
+          app.shell.activateById(widget.id);
+        }
       }
     });
     if (restorer) {

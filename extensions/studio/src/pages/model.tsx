@@ -15,7 +15,8 @@ import {
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { Facts, who } from './grid.tsx';
-import { Fairness, Release } from './model-release.tsx';
+import { Fairness } from './model-fairness.tsx';
+import { Release } from './model-release.tsx';
 import { TryRow } from './model-try.tsx';
 import {
   best,

@@ -32,6 +32,7 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
   const { trans } = studio;
   const [stage, setStage] = useState<Stage>({ at: 'choosing' });
   const [error, setError] = useState<unknown>(null);
+  const [typed, setTyped] = useState('');
   const running = useRef<AbortController | null>(null);
 
   const { client } = studio;
@@ -115,7 +116,9 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
         <Choose
           studio={studio}
           onFile={file => void take(file)}
-          onSource={typed => void find(typed)}
+          typed={typed}
+          onType={setTyped}
+          onSource={() => void find(typed)}
         />
       )}
       {stage.at === 'sending' && (
@@ -168,17 +171,20 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
 function Choose({
   studio,
   onFile,
+  typed,
+  onType,
   onSource
 }: {
   studio: PageProps['studio'];
   onFile: (file: File) => void;
-  onSource: (typed: string) => void;
+  typed: string;
+  onType: (typed: string) => void;
+  onSource: () => void;
 }): JSX.Element {
   const { trans } = studio;
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const [odd, setOdd] = useState<File | null>(null);
-  const [typed, setTyped] = useState('');
   const offer = (file: File | undefined): void => {
     if (file && !known(file.name)) {
       setOdd(file);
@@ -237,7 +243,7 @@ function Choose({
         className={css.section}
         onSubmit={event => {
           event.preventDefault();
-          onSource(typed);
+          onSource();
         }}
       >
         <Field
@@ -252,7 +258,7 @@ function Choose({
             spellCheck={false}
             placeholder="tables/loans.csv"
             value={typed}
-            onChange={event => setTyped(event.target.value)}
+            onChange={event => onType(event.target.value)}
           />
         </Field>
         <Button type="submit" disabled={!typed.trim()}>
