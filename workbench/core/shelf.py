@@ -54,7 +54,7 @@ class Shelf(Generic[R]):
         """
         body: Any = record
         id, version = body.id, int(getattr(body, "version", 0))
-        name = str((self.named and getattr(body, "name", "")) or id)
+        name = str(getattr(body, "name", "") or id) if self.named else str(id)
         try:
             if version:
                 tx.execute(
