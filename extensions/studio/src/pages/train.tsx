@@ -273,7 +273,6 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
               'Sensitive columns are left out so that the model does not decide by them; fairness is measured by them all the same. Leaving them out is no proof: other columns may stand for them.'
             )}
           </p>
-          {profile.loading && <Loading what={trans.__('what the columns hold')} />}
           {profile.error && <ErrorNote error={profile.error} retry={profile.reload} />}
         </Checks>
       </section>
