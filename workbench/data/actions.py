@@ -29,7 +29,10 @@ MEDIA = {
     "arrow": "application/vnd.apache.arrow.file",
 }
 GUESS_ROWS = 50
-TARGET_NAMES = r"target|label|class|outcome|churn|default|decision|survived|response|y"
+TARGET_NAMES = (
+    "target|label|class|outcome|churn|default|decision|survived|response|y|"
+    "approved|denied|deny|risk"
+)
 
 
 @action(effect="write", undo="irreversible", on="name", heavy=True)

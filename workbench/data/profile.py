@@ -136,7 +136,7 @@ def _histogram(
     made = []
     for place in range(bins):
         left, right = start + place * width, start + (place + 1) * width
-        label = f"{left:g}" if whole and width == 1 else f"{left:.4g} to {right:.4g}"
+        label = f"{left:g}" if whole and width == 1 else f"{left:.6g} to {right:.6g}"
         made.append(Bin(label=label, count=found.get(place, 0), low=left, high=right))
     return made, 0
 

@@ -179,7 +179,8 @@ def _fitted(column: Column, values: pa.ChunkedArray) -> State | str:
         rules = _scaled(present, rows)
         if rules is None:
             return "it never changes"
-        example = float(rules["median"])
+        # Six digits are enough for a form.
+        example = float(f"{rules['median']:.6g}")
         return {
             "name": column.name,
             "kind": column.kind,

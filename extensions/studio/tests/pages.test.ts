@@ -33,7 +33,7 @@ import {
   suggested
 } from '../src/pages/new-product.state.ts';
 import { firstQuery, leak, page, quoted, share } from '../src/pages/product.state.ts';
-import { python } from '../src/pages/python.state.ts';
+import { python } from '../src/same.ts';
 import { between, mark as sign, ordered, percent } from '../src/pages/report.state.ts';
 
 const guess = {

@@ -6,7 +6,7 @@ import type { StudioContext } from '../context.ts';
 import { Button, ErrorNote, Field, SameAs } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { firstRow, isNumber, rowOf } from './model.state.ts';
-import { python } from './python.state.ts';
+import { python } from '../same.ts';
 
 export function TryRow({ studio, model }: { studio: StudioContext; model: Model }): JSX.Element {
   const { trans, client } = studio;

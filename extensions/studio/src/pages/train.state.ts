@@ -38,7 +38,10 @@ export function guessTask(column: Column | undefined, distinct: number | undefin
 const TARGETS =
   /^(target|label|class|outcome|churn|default|decision|survived|response|y|approved|denied|deny|risk)$/;
 
-/** The column to predict: the one asked for, the profile's, or the last that is no text. */
+/**
+ * The column to predict: the one asked for, the profile's, one called like a target, or the last
+ * of few values. Numbers are more often measured than predicted.
+ */
 export function guessTarget(columns: Column[], profile: Profile | null, asked = ''): string {
   const names = new Set(columns.map(column => column.name));
   for (const name of [asked, profile?.target ?? '']) {
@@ -46,16 +49,16 @@ export function guessTarget(columns: Column[], profile: Profile | null, asked = 
       return name;
     }
   }
-  const usable = columns.filter(
-    column => column.kind !== 'text' && column.kind !== 'time' && !column.sensitive
-  );
+  const usable = columns.filter(column => column.kind !== 'text' && column.kind !== 'time');
   const called = usable.find(column =>
     column.name
       .toLowerCase()
       .split(/[_\W]+/)
       .some(word => TARGETS.test(word))
   );
-  return (called ?? usable.at(-1) ?? columns.at(-1))?.name ?? '';
+  const few = usable.filter(column => column.kind === 'category' || column.kind === 'boolean');
+  const last = few.filter(column => !column.sensitive).at(-1) ?? few.at(-1) ?? usable.at(-1);
+  return (called ?? last ?? columns.at(-1))?.name ?? '';
 }
 
 /** Why a column may be left out. */

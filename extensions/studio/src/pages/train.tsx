@@ -7,7 +7,7 @@ import { Button, Empty, ErrorNote, Field, Loading, SameAs, useLoad } from '../pa
 import { css } from '../tokens.ts';
 import { Checks } from './checks.tsx';
 import { HiddenLayers, Network } from './network.tsx';
-import { python } from './python.state.ts';
+import { python } from '../same.ts';
 import {
   ESTIMATORS,
   guessTarget,
