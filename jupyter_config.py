@@ -4,7 +4,7 @@ from workbench.hub import configure
 
 c = get_config()  # noqa: F821
 
-# The Studio's settings, all of them in docs/settings.md. A WORKBENCH_… variable wins over these.
+# The Studio's settings, all of them in docs/reference.md. A WORKBENCH_… variable wins over these.
 # c.Workbench.port = 8000
 # c.Workbench.urls = {"core.store": "postgresql://studio@db/studio"}
 

@@ -357,6 +357,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         if name == "urls":
             for port, url in value.items():
                 env[f"WORKBENCH_URL_{port.upper().replace('.', '__')}"] = url
+        elif isinstance(value, list):
+            env[f"WORKBENCH_{name.upper()}"] = ",".join(value)
         elif isinstance(value, str | int | float):
             env[f"WORKBENCH_{name.upper()}"] = str(value)
     return env

@@ -95,6 +95,8 @@ def configure_hub(c: Config, settings: Settings, file: str) -> None:
     local = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host
     c.StudioSpawner.settings = settings
     c.StudioSpawner.studio_url = f"http://{local}:{settings.port}/services/studio/"
+    # How soon a service or server that died is noticed; a service is then started again.
+    c.LocalProcessSpawner.poll_interval = 3
     c.Spawner.default_url = "/lab"
     c.Spawner.start_timeout = 120
     c.Spawner.http_timeout = 120
