@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,19 @@ def _start(settings: dict[str, Any]) -> None:
     import workbench
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     workbench.load_rooms(settings["rooms"])
     _engines = Engines(
         Settings.model_validate(settings | {"urls": settings["urls"] | {"core.workers": "none://"}})
     )
+
+
+def _end_with_parent() -> None:
+    # A killed service would leave its workers waiting for calls for ever.
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _imported() -> None:
@@ -96,8 +106,6 @@ def _work(
 ) -> Any:
     from .door import call_here
 
-    if os.getppid() == 1:
-        os._exit(1)
     assert _engines is not None
     ctx = Context(Actor.model_validate(who), project, _engines, trace=trace)
     return call_here(ctx, name, request, key=key)

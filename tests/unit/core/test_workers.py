@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +47,37 @@ def test_answers_and_errors_cross_the_border(ctx: Context) -> None:
         assert caught.value.hint
 
     asyncio.run(ask())
+
+
+SERVICE = """
+import asyncio, sys, time
+from pathlib import Path
+import workbench
+from workbench.core import Actor, Context, Engines, call, load_settings
+from workbench.projects import resolve
+workbench.load_rooms()
+engines = Engines(load_settings(home=Path(sys.argv[1]), urls={"core.workers": "processes://1"}))
+ctx = Context(Actor(name="ada"), resolve(engines, Actor(name="ada"), None), engines)
+asyncio.run(call(ctx, "data.query", {"sql": "SELECT 1"}))
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_workers_end_with_their_service(tmp_path: Path) -> None:
+    service = subprocess.Popen(
+        [sys.executable, "-c", SERVICE, str(tmp_path / "home")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert service.stdout is not None and service.stdout.readline() == "ready\n"
+    workers = psutil.Process(service.pid).children()
+    service.kill()
+    service.wait()
+    service.stdout.close()
+    _, alive = psutil.wait_procs(workers, timeout=15)
+    assert len(workers) >= 1 and alive == []
 
 
 def test_a_killed_worker_costs_only_its_call(ctx: Context) -> None:
