@@ -318,7 +318,7 @@ def _for_delta(read: Reading) -> Reading:
             if same:
                 yield batch.cast(target) if batch.schema != target else batch
                 continue
-            arrays = [_cast(a, f.type) for a, f in zip(batch.columns, target, strict=True)]
+            arrays = [_cast(a, f) for a, f in zip(batch.columns, target, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=target)
 
     return Reading(read.format, target, cast(), read.warnings, read.total)
@@ -346,7 +346,8 @@ def _type(type: pa.DataType) -> pa.DataType:
     return pa.string()
 
 
-def _cast(array: pa.Array, type: pa.DataType) -> pa.Array:
+def _cast(array: pa.Array, field: pa.Field) -> pa.Array:
+    type = field.type
     if array.type.equals(type):
         return array
     if is_.is_dictionary(array.type):
@@ -359,8 +360,14 @@ def _cast(array: pa.Array, type: pa.DataType) -> pa.Array:
         return pa.nulls(len(array), type)
     try:
         return pc.cast(array, type, safe=not is_.is_timestamp(type))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        if is_.is_string(type):
+            # No rule of Arrow's makes text of it; Python's own words do.
+            return pa.array([None if v is None else str(v) for v in array.to_pylist()], type)
+        raise Invalid(
+            f"The column {field.name!r} holds values that do not fit {type}: {_first(error)}.",
+            hint="Write it as text, or with smaller values.",
+        ) from error
 
 
 def _watched(

@@ -227,6 +227,19 @@ def test_odd_arrow_types_become_what_delta_knows(
     assert found[0][3] == "1970-01-01T00:00:00" and found[0][4:] == [None, 1.5]
 
 
+def test_a_value_too_large_for_delta_names_its_column(register: Callable[..., Any]) -> None:
+    table = pa.table({"big": pa.array([2**64 - 1], pa.uint64())})
+    with pytest.raises(Invalid, match="The column 'big' holds values that do not fit int64"):
+        register(parquet(table), "t.parquet")
+
+
+def test_a_duration_becomes_text(
+    register: Callable[..., Any], rows: Callable[[str], list[list[Any]]]
+) -> None:
+    table = pa.table({"took": pa.array([90], pa.duration("s"))})
+    assert rows(register(parquet(table), "t.parquet").ref) != [[None]]
+
+
 @pytest.mark.parametrize(
     ("path", "error"),
     [
