@@ -81,6 +81,15 @@ def test_a_linked_file_is_not_copied(kept: Blobs, tmp_path: Path) -> None:
     assert file.exists()
 
 
+def test_a_linked_file_that_is_gone_is_not_found(kept: Blobs, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("a\n1\n")
+    blob = kept.link("p", file)
+    file.unlink()
+    with pytest.raises(NotFound, match=r"mine\.csv is not there any more"):
+        kept.path("p", blob.id)
+
+
 def test_sweeping_removes_only_what_is_old(kept: Blobs, tmp_path: Path) -> None:
     old, new = kept.create("p", "x", 1), kept.create("p", "y", 1)
     kept.append("p", old.id, 0, b"1")

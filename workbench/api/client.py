@@ -57,8 +57,11 @@ class Transport(Protocol):
     def stream(self, name: str, request: dict[str, Any]) -> Iterator[Any]:
         """The items of a stream action."""
 
-    def upload(self, file: Path) -> str:
-        """Make a local file's bytes available; what to give as a parameter."""
+    def upload(self, file: Path, *, ours: bool = False) -> str:
+        """Make a local file's bytes available; what to give as a parameter.
+
+        `ours` says that the file is a copy nobody else needs: it may be moved.
+        """
 
     def fetch(self, blob: Blob, to: Path) -> Path:
         """Save a blob's bytes."""
@@ -131,7 +134,8 @@ class Workbench:
                 local = False
             return self._transport.upload(file) if local else str(value)
         with tempfile.TemporaryDirectory() as folder:
-            return self._transport.upload(_written(value, Path(folder) / "frame.parquet"))
+            file = _written(value, Path(folder) / "frame.parquet")
+            return self._transport.upload(file, ours=True)
 
 
 class _Room:
@@ -273,9 +277,13 @@ class InProcess:
             except StopAsyncIteration:
                 return
 
-    def upload(self, file: Path) -> str:
-        """See `Transport`. The file is referred to, not copied: it is this person's own."""
-        return f"blob:{self._ctx.engine(blobs).link(self._ctx.project, file.absolute()).id}"
+    def upload(self, file: Path, *, ours: bool = False) -> str:
+        """See `Transport`. A person's own file is referred to, not copied."""
+        keeper, project = self._ctx.engine(blobs), self._ctx.project
+        blob = (
+            keeper.keep(project, file, file.name) if ours else keeper.link(project, file.absolute())
+        )
+        return f"blob:{blob.id}"
 
     def fetch(self, blob: Blob, to: Path) -> Path:
         """See `Transport`."""
@@ -345,7 +353,7 @@ class OverHttp:
                 elif not line:
                     event = ""
 
-    def upload(self, file: Path) -> str:
+    def upload(self, file: Path, *, ours: bool = False) -> str:
         """See `Transport`. Goes on where it stopped when the connection is lost."""
         size = file.stat().st_size
         blob: Blob = self.call("data.upload", {"name": file.name, "size": size}, new_id("key"))

@@ -136,7 +136,12 @@ class FileBlobs:
     def path(self, project: str, id: str) -> Path:
         folder, meta = self._meta(project, id)
         if meta.get("link"):
-            return Path(meta["link"])
+            linked = Path(meta["link"])
+            if not linked.is_file():
+                raise NotFound(
+                    f"The file {linked.name} is not there any more.", hint="Give it again."
+                )
+            return linked
         blob = self.get(project, id)
         if not blob.sha256:
             raise Conflict(
