@@ -165,7 +165,7 @@ def banded(values: Sequence[Any], kind: str) -> list[str]:
     missing = [v is None or (isinstance(v, float) and np.isnan(v)) for v in values]
     present = [v for v, gone in zip(values, missing, strict=True) if not gone]
     if kind not in ("number", "integer") or len(set(present)) <= 2 * BANDS:
-        return [MISSING if gone else str(v) for v, gone in zip(values, missing, strict=True)]
+        return [MISSING if gone else _named(v) for v, gone in zip(values, missing, strict=True)]
     edges = np.unique(np.quantile(np.asarray(present, dtype=float), np.linspace(0, 1, BANDS + 1)))
     names = [
         f"{low:g} to {high:g}" if index == len(edges) - 2 else f"{low:g} to under {high:g}"
@@ -178,6 +178,10 @@ def banded(values: Sequence[Any], kind: str) -> list[str]:
         else names[min(int(np.searchsorted(edges, float(v), side="right")) - 1, last)]
         for v, gone in zip(values, missing, strict=True)
     ]
+
+
+def _named(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _finite(value: float) -> float | None:

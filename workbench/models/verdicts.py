@@ -23,23 +23,19 @@ def judge(estimator: str, told: dict[str, Resampled], rows: int) -> str:
     sign = 1 if LARGER_IS_BETTER[metric] else -1
     best = max(others, key=lambda each: sign * float(told[each][metric][0]))
     gap = difference(told[best], told[estimator])[metric]
-    low, high = sorted((sign * gap.low, sign * gap.high))
-    turn = 1 if low > 0 or high >= 0 else -1
-    ends = sorted((turn * low, turn * high))
-    by = f"{_plain(turn * sign * gap.value)} (95 % {_plain(ends[0])} to {_plain(ends[1])})"
+    ahead, way = (estimator, sign) if sign * gap.value >= 0 else (best, -sign)
+    low, high = sorted((way * gap.low, way * gap.high))
+    by = f"{_plain(abs(gap.value))} (95 % {_plain(low)} to {_plain(high)})"
     opening = (
         f"{NAMES[metric]} {_told(mine[metric])} on {rows:,} untouched rows; "
         f"the best of the others, {best}, has {_told(figures(told[best])[metric])}"
     )
     if low > 0:
-        return f"{opening}: {estimator} is better by {by}, which is more than chance."
-    if high < 0:
-        return f"{opening}: {best} is better by {by}, which is more than chance; use that instead."
+        advice = "; use that instead" if ahead == best else ""
+        return f"{opening}: {ahead} is better by {by}, which is more than chance{advice}."
     simpler = best in SIMPLE and estimator not in SIMPLE
-    return (
-        f"{opening}: an advantage of {by} could be chance"
-        f"{f', so the simpler {best} would do' if simpler else ''}."
-    )
+    advice = f", so the simpler {best} would do" if simpler else ""
+    return f"{opening}: {ahead} is ahead by {by}, which could be chance{advice}."
 
 
 def _told(figure: Figure) -> str:
