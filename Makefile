@@ -72,13 +72,13 @@ extension: $(STATE)/link ## Build the Lab extension and link it into the environ
 .PHONY: test
 test: setup lint types ## Everything that must hold: lint, types, floors, tests (not: browser, soak, bench)
 	cd extensions && $(WITH_NODE) npm test --if-present
-	$(PY) -m pytest -n $(WORKERS) -m "not browser and not soak and not bench" $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) -m "not browser and not studio and not soak and not bench" $(ARGS)
 
 .PHONY: e2e
-e2e: setup ## The tests that drive a real browser (finds or installs one)
+e2e: setup ## The tests that use a whole Studio, most in a real browser (finds or installs one)
 	@browser="$$($(PY) scripts/setup.py browser)" && \
 	echo "== browser: $$browser" && \
-	WORKBENCH_BROWSER="$$browser" $(PY) -m pytest -m browser $(ARGS)
+	WORKBENCH_BROWSER="$$browser" $(PY) -m pytest -m "(browser or studio) and not soak" $(ARGS)
 
 .PHONY: lint
 lint: setup ## ruff, floors, eslint
@@ -108,8 +108,9 @@ bench: setup ## Every measurement of tests/bench, as ratios (BENCH=tests/bench/x
 	test $$failed -eq 0 && test $$ran -gt 0
 
 .PHONY: soak
-soak: setup ## The tests that take minutes or hours
-	$(PY) -m pytest -m soak $(ARGS)
+soak: setup ## The tests that take minutes or hours, every page in a browser among them
+	@browser="$$($(PY) scripts/setup.py browser)" && \
+	WORKBENCH_BROWSER="$$browser" $(PY) -m pytest -m soak $(ARGS)
 
 # ---- what is made -------------------------------------------------------------------------
 

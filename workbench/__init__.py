@@ -7,6 +7,7 @@
 A folder is a capability; `core` holds the words they share, `api`, `cli` and `hub` the faces.
 """
 
+import sys
 from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-ROOMS = ("security", "pipelines", "projects", "audit", "data", "models", "ethics")
+# jsonschema looks for it, and it takes two seconds of every start to parse a grammar for a format
+# (`iri`) that nobody here checks.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+ROOMS = (
+    *("security", "pipelines", "comments", "projects", "environments", "history", "audit"),
+    *("data", "models", "ethics", "operations"),
+)
 """The capabilities whose actions make the catalogue."""
 
 

@@ -83,7 +83,7 @@ def test_a_table_becomes_an_assessed_model(studio: Studio, page: Page, table: Pa
     expect(front(page).get_by_role("alert")).to_contain_text("nothing_like_it", timeout=WAIT_MS)
 
     front(page).get_by_role("button", name="Train a model on it").click()
-    expect(front(page).get_by_label("Target")).to_have_value("approved")
+    expect(front(page).get_by_label("Target", exact=True)).to_have_value("approved")
     expect(front(page).get_by_role("checkbox", name=re.compile(r"^sex"))).to_be_checked()
     expect(front(page).get_by_role("img", name=re.compile("from left to right"))).to_be_visible(
         timeout=WAIT_MS
@@ -107,7 +107,11 @@ def test_a_table_becomes_an_assessed_model(studio: Studio, page: Page, table: Pa
     expect(front(page).get_by_text("This is no number.")).to_be_visible()
     expect(front(page).get_by_role("button", name="Predict")).to_be_disabled()
     expect(front(page).get_by_text("has no fairness report")).to_be_visible(timeout=WAIT_MS)
-    expect(front(page).get_by_role("button", name="Promote to production")).to_be_disabled()
+    expect(front(page).get_by_role("link", name="Release it on the Studio")).to_have_attribute(
+        "href", re.compile(r"/services/studio/projects/prj_\w+/models/mdl_\w+@0\?alias=production")
+    )
+    front(page).get_by_label("Promote to").select_option("candidate")
+    expect(front(page).get_by_role("button", name="Promote to candidate")).to_be_enabled()
 
     front(page).get_by_role("button", name="Assess", exact=True).click()
     front(page).get_by_role("button", name="Open the report").click(timeout=WAIT_MS)

@@ -14,6 +14,7 @@ import workbench
 from workbench.api.client import InProcess, Workbench, connect
 from workbench.api.rest import application
 from workbench.core import Actor, Context, Engines, load_settings, local_person
+from workbench.core.store import stores
 from workbench.projects import resolve
 from workbench.security.guard import LocalGuard, local_key
 
@@ -41,12 +42,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     workbench.load_rooms()
     home = tmp_path_factory.mktemp("home")
     engines = Engines(load_settings(home=home))
-    me = Actor(name=local_person(), admin=True)
+    me = Actor(name=local_person(), admin=True, fresh=True)
     project = resolve(engines, me, None)
     here = Workbench(InProcess(Context(me, project, engines)), project)
     server = uvicorn.Server(
         uvicorn.Config(
-            application(engines, LocalGuard(home, me.name)),
+            application(engines, LocalGuard(home, me.name, engines.get(stores))),
             port=0,
             log_level="error",
             ws="none",

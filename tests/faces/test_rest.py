@@ -156,7 +156,8 @@ def test_a_bug_answers_an_id_and_no_trace(
         found = problem(client.post("/api/v1/security:whoami", json={}), 500)
     assert found["title"] == "Bug" and "secret" not in json.dumps(found)
     id = found["detail"].partition("(id ")[2].partition(")")[0]
-    assert id.startswith("err_") and id in caplog.text
+    line = next(each for each in caplog.records if getattr(each, "trace", "") == id)
+    assert id == found["trace"] and line.exc_info and "ZeroDivisionError" in caplog.text
 
 
 def test_the_home_is_only_its_owners(engines: Engines, tmp_path: Path) -> None:

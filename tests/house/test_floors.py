@@ -19,12 +19,12 @@ HEAVY = {
 
 LOAD = """
 import json, sys, time
-began = time.perf_counter()
+began = time.process_time()
 import pydantic, sqlalchemy
-shared = time.perf_counter()
+shared = time.process_time()
 import workbench
 workbench.load_rooms()
-ended = time.perf_counter()
+ended = time.process_time()
 from workbench.core import catalogue
 print(json.dumps({
     "modules": sorted({name.partition(".")[0] for name in sys.modules}),
@@ -67,7 +67,7 @@ def test_the_catalogue_loads_no_engine(loaded: dict[str, object]) -> None:
 
 
 def test_the_catalogue_loads_quickly(loaded: dict[str, object]) -> None:
-    assert float(str(loaded["own_s"])) < 1.0, "0.3 s is the aim on an idle machine"
+    assert float(str(loaded["own_s"])) < 1.0, "of the processor; 0.3 s is the aim"
 
 
 @pytest.mark.parametrize(

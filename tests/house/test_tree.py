@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MACHINE = re.compile(
     r"(?<![\w.:/<>*}\])-])/(?:"
     + "|".join(["wor" + "k", "ro" + "ot", "tm" + "p", "op" + "t"])
-    + r")/[\w.]"
-    r"|/hom" + r"e/(?!jovyan|you\b|ada\b)\w+/"
+    + r")/(?!environments\b)[\w.]"
+    r"|/hom" + r"e/(?!jovyan|you\b|ada\b|project\b)\w+/"
     r"|/User" + r"s/\w+/"
 )
 BINARY = {".png", ".jpg", ".gif", ".ico", ".parquet", ".xlsx", ".gz", ".zip", ".woff2", ".onnx"}

@@ -45,6 +45,7 @@ from workbench.core import (
 from workbench.projects import resolve
 
 CHUNK = 8 * 1024 * 1024
+UNIX = "http+unix://"
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 
 
@@ -314,8 +315,16 @@ class OverHttp:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if project:
             headers["x-workbench-project"] = project
+        transport = None
+        if url.startswith(UNIX):
+            transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX))
+            url = f"http://localhost{whereabouts().service_prefix}"
         self._http = httpx.Client(
-            base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT, follow_redirects=False
+            base_url=url.rstrip("/"),
+            headers=headers,
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            transport=transport,
         )
         self.project = str(self._get("/api/v1/session")["project"]["id"])
         self._http.headers["x-workbench-project"] = self.project
@@ -435,7 +444,7 @@ def connect(
         return Workbench(http, http.project)
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     engines = Engines(settings)
-    actor = Actor(name=local_person(), admin=True)
+    actor = Actor(name=local_person(), admin=True, fresh=True)
     id = resolve(engines, actor, project)
     return Workbench(InProcess(Context(actor, id, engines)), id)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import workbench
 from workbench.core import Engines, load_settings
+from workbench.core.store import stores
 from workbench.security.guard import LocalGuard
 
 from .rest import application
@@ -18,7 +19,7 @@ def document() -> dict[str, Any]:
     workbench.load_rooms()
     with tempfile.TemporaryDirectory() as home:
         engines = Engines(load_settings(home=home))
-        return application(engines, LocalGuard(Path(home), "nobody")).openapi()
+        return application(engines, LocalGuard(Path(home), "nobody", engines.get(stores))).openapi()
 
 
 if __name__ == "__main__":

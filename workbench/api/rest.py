@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -29,7 +28,6 @@ from workbench.core import (
     blobs,
     call,
     catalogue,
-    new_id,
 )
 from workbench.core.errors import MEDIA_TYPE
 from workbench.core.policy import policies
@@ -38,7 +36,10 @@ from workbench.projects import Project, resolve
 from workbench.projects.spaces import home, visible
 from workbench.security.guard import Asker, Guard, HubGuard, check_origin, check_xsrf, xsrf_for
 
-log = logging.getLogger(__name__)
+from .entering import add_entrances, add_views
+from .metrics import add_metrics
+from .pages import add_pages
+from .tracing import Tracing, bug, trace_of, traced
 
 PROJECT_HEADER = "x-workbench-project"
 KEY_HEADER = "idempotency-key"
@@ -53,6 +54,8 @@ class Problem(BaseModel):
     status: int
     detail: str
     hint: str
+    trace: str = ""
+    """The id that finds the line in the log."""
 
 
 class Session(BaseModel):
@@ -62,6 +65,8 @@ class Session(BaseModel):
     project: Project
     projects: list[Project]
     xsrf: str
+    pages: str
+    """The Studio's own pages, with a slash at the end: sharing, releases, the account."""
     version: str
 
 
@@ -100,7 +105,7 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
     projects = _Projects(engines)
 
     async def asker(request: Request) -> Asker:
-        check_origin(request, engines.settings.hosts)
+        check_origin(request, engines.settings.names)
         who = await guard.identify(request)
         check_xsrf(request.method, request.headers, who)
         return who
@@ -108,12 +113,15 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
     async def context(request: Request, who: Annotated[Asker, Depends(asker)]) -> Context:
         wanted = request.headers.get(PROJECT_HEADER) or request.query_params.get("project")
         project = await projects.resolve(who.actor, wanted)
-        return Context(who.actor, project, engines)
+        return Context(who.actor, project, engines, trace=trace_of(request))
 
     for act in catalogue.values():
         _add_action(app, act, context, prefix)
     _add_blobs(app, engines, context)
     _add_errors(app)
+    add_metrics(app, engines, guard)
+    # Around everything, the last resort for bugs included.
+    app.add_middleware(Tracing)
 
     @app.get("/api/v1/health", tags=["studio"], operation_id="health")
     async def health() -> Health:
@@ -138,11 +146,22 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
             project=next(each for each in mine if each.id == ctx.project),
             projects=mine,
             xsrf=xsrf_for(who.cookie) if who.cookie else "",
+            pages=f"{engines.settings.address.rstrip('/')}{prefix}/",
             version=workbench.__version__,
         )
 
     if isinstance(guard, HubGuard):
         _add_sign_in(app, guard, prefix)
+        add_entrances(app, engines, guard, asker, prefix)
+    hub = guard if isinstance(guard, HubGuard) else None
+    add_pages(
+        app,
+        engines,
+        asker,
+        prefix,
+        sign_in=hub.sign_in if hub else None,
+        view=add_views(app, engines),
+    )
     return app
 
 
@@ -201,13 +220,9 @@ def _add_action(
             if last is not None and last.lstrip("-").isdigit():
                 asked["after"] = int(last)
             items = await call(ctx, act.name, asked)
-            return EventSourceResponse(_server_sent(items), ping=15)
+            return EventSourceResponse(_server_sent(items, request), ping=15)
         answer = await call(ctx, act.name, asked, key=request.headers.get(KEY_HEADER, ""))
-        return Response(
-            answer.model_dump_json(),
-            media_type="application/json",
-            headers={"x-workbench-trace": ctx.trace},
-        )
+        return Response(answer.model_dump_json(), media_type="application/json")
 
     parameters = [
         inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request),
@@ -240,13 +255,17 @@ def _add_action(
     )
 
 
-async def _server_sent(items: AsyncIterator[Any]) -> AsyncIterator[dict[str, str]]:
+async def _server_sent(
+    items: AsyncIterator[Any], request: Request
+) -> AsyncIterator[dict[str, str]]:
     try:
         async for item in items:
             yield {"id": str(item.seq), "data": item.model_dump_json()}
         yield {"event": "end", "data": "{}"}
     except WorkbenchError as error:
-        yield {"event": "problem", "data": _json(error.as_problem())}
+        yield {"event": "problem", "data": _json(traced(error, request).as_problem())}
+    except Exception as error:
+        yield {"event": "problem", "data": _json(bug(error, request).as_problem())}
 
 
 def _json(value: dict[str, Any]) -> str:
@@ -320,12 +339,13 @@ def _add_sign_in(app: FastAPI, guard: HubGuard, prefix: str) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    def answer(error: WorkbenchError) -> Response:
-        return JSONResponse(error.as_problem(), status_code=error.status, media_type=MEDIA_TYPE)
+    def answer(error: WorkbenchError, request: Request) -> Response:
+        problem = traced(error, request).as_problem()
+        return JSONResponse(problem, status_code=error.status, media_type=MEDIA_TYPE)
 
     @app.exception_handler(WorkbenchError)
-    async def known(_: Request, error: WorkbenchError) -> Response:
-        return answer(error)
+    async def known(request: Request, error: WorkbenchError) -> Response:
+        return answer(error, request)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
@@ -338,14 +358,15 @@ def _add_errors(app: FastAPI) -> None:
                     {k: v for k, v in body.items() if k != "project"} | dict(request.path_params)
                 )
             except Invalid as invalid:
-                return answer(invalid)
+                return answer(invalid, request)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return answer(
             Invalid(
                 f"The request cannot be read at {where}: {first['msg']}.",
                 hint="Send a JSON object.",
-            )
+            ),
+            request,
         )
 
     @app.exception_handler(HTTPException)
@@ -355,22 +376,17 @@ def _add_errors(app: FastAPI) -> None:
                 NotFound(
                     f"There is nothing at {request.url.path}.",
                     hint="See api/v1/openapi.json for what there is.",
-                )
+                ),
+                request,
             )
         problem = WorkbenchError(str(error.detail)).as_problem() | {
             "title": "Invalid",
             "type": "urn:workbench:error:invalid",
             "status": error.status_code,
+            "trace": trace_of(request),
         }
         return JSONResponse(problem, status_code=error.status_code, media_type=MEDIA_TYPE)
 
     @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception) -> Response:
-        id = new_id("err")
-        log.error("bug %s at %s", id, request.url.path, exc_info=error, extra={"bug": id})
-        return answer(
-            WorkbenchError(
-                f"Something broke here that we did not foresee (id {id}).",
-                hint="Give an administrator that id; it finds the line in the log.",
-            )
-        )
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        return answer(bug(error, request), request)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -13,11 +14,19 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import workbench
-from workbench.core import Engines, blobs, load_settings, local_person, whereabouts
+from workbench import environments, projects
+from workbench.core import Engines, load_settings, local_person, whereabouts
 from workbench.core.door import workers
 from workbench.core.jobs import runner
+from workbench.core.listening import everywhere
+from workbench.core.logs import configure_logging
+from workbench.core.store import stores
+from workbench.operations.running import project_within
+from workbench.operations.sweeping import Sweeper
+from workbench.security import sandbox
 from workbench.security.guard import Guard, HubGuard, LocalGuard
 
+from .peers import PeerProtocol
 from .rest import application
 
 log = logging.getLogger(__name__)
@@ -31,22 +40,21 @@ def serve() -> None:
     settings = settings.model_copy(
         update={"urls": {"core.workers": "processes://", **settings.urls}}
     )
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for chatty in ("httpx", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    configure_logging(settings)
     engines = Engines(settings)
     told = whereabouts()
     prefix = told.service_prefix.rstrip("/")
-    local = LocalGuard(settings.home, local_person())
+    within = None if sandbox.why_not() else partial(project_within, settings.home)
+    pods_port = settings.pods_port if settings.servers == "kubernetes" else 0
+    local = LocalGuard(settings.home, local_person(), engines.get(stores), within, pods_port)
     guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
     address = urlparse(told.service_url or f"http://127.0.0.1:{settings.port}")
     jobs = engines.get(runner)
     launch = getattr(jobs, "launch", None)
     if launch is not None:
         launch(engines)
-    engines.get(blobs).sweep(settings.keep_uploads_s)
+    for sweep in (projects.sweep, environments.sweep):
+        sweep(settings.home, engines.get(stores))
     elsewhere = engines.get(workers)
     if elsewhere is not None:
         elsewhere.warm(settings)
@@ -57,16 +65,44 @@ def serve() -> None:
     note = settings.home / "run" / "studio.json"
     _announce(note, f"http://127.0.0.1:{port}{prefix}/")
     app = application(engines, guard, prefix=prefix)
+    listeners = [listening, _socket(settings.home)]
+    if pods_port:
+        listeners.append(everywhere(pods_port))
     config = uvicorn.Config(
         _under(app, prefix),
-        log_level="warning",
+        http=PeerProtocol,
+        log_config=None,
+        access_log=False,
         proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
+    sweeper = Sweeper(engines)
+    sweeper.start()
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(config).run(sockets=listeners)
     finally:
+        sweeper.stop()
         note.unlink(missing_ok=True)
+
+
+def _socket(home: Path) -> socket.socket:
+    """Where the code of projects calls: the folder alone is shown to their sandboxes."""
+    folder = home / "run" / "inside"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    path = folder / "studio.sock"
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # By its short name: an address of this kind has at most 108 bytes.
+    before = os.open(".", os.O_PATH)
+    try:
+        os.chdir(folder)
+        listening.bind(path.name)
+    finally:
+        os.fchdir(before)
+        os.close(before)
+    path.chmod(0o666)
+    return listening
 
 
 def _announce(note: Path, url: str) -> None:

@@ -14,11 +14,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+import sqlalchemy as sa
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import workbench
 from workbench.core import Record, Settings, WorkbenchError
+from workbench.core.databases import connect, explained, locate
+from workbench.core.jobs import runner
+from workbench.core.store import stores
 
 from .processes import listener
 from .up import LEAST_FREE, check_home, running_url
@@ -27,6 +31,7 @@ DISTRIBUTION = "nexus-workbench"
 KEY = ("jupyterhub", "jupyterlab", "torch", "mlflow", "duckdb", "deltalake", "fairlearn")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "firefox", "safari", "msedge")
 WAIT_S = 10.0
+OLDEST_GIT = (2, 32)
 
 
 class Check(Record):
@@ -45,11 +50,14 @@ def checks(settings: Settings) -> list[Check]:
         python,
         versions,
         home,
+        databases,
         memory,
         port,
         gpu,
         browser,
         sandbox,
+        git,
+        limits,
         node,
         proxy,
         extension,
@@ -103,6 +111,32 @@ def home(settings: Settings) -> Check:
         hint = "Tables and models need room: free some, or choose another WORKBENCH_HOME."
         return Check(name="home", ok=None if free >= LEAST_FREE else False, found=found, hint=hint)
     return Check(name="home", ok=True, found=found)
+
+
+def databases(settings: Settings) -> Check:
+    """The databases of records, jobs and accounts answer."""
+    told = []
+    for what, url, file in (
+        ("records", settings.urls.get(stores.name, stores.default), "studio.db"),
+        ("jobs", settings.urls.get(runner.name, runner.default).removeprefix("dbos+"), "jobs.db"),
+        ("accounts", settings.hub_db_url, "hub.sqlite"),
+    ):
+        try:
+            found = locate(url, settings.home, file)
+            if found.drivername == "sqlite" and not Path(str(found.database)).is_file():
+                told.append(f"{what} in {file}, made at the first start")
+                continue
+            engine = connect(found)
+            try:
+                with explained(), engine.connect().execution_options(reading=True) as opened:
+                    opened.execute(sa.text("SELECT 1"))
+            finally:
+                engine.dispose()
+        except WorkbenchError as error:
+            hint = "Look at its address and password (docs/deployment.md), and whether it runs."
+            return Check(name="databases", ok=False, found=f"{what}: {error}", hint=hint)
+        told.append(f"{what} in {found.get_backend_name()}")
+    return Check(name="databases", ok=True, found=", ".join(told))
 
 
 def memory(settings: Settings) -> Check:
@@ -164,19 +198,44 @@ def browser(settings: Settings) -> Check:
 
 
 def sandbox(settings: Settings) -> Check:
-    """Whether people could be kept apart here. No server runs in a sandbox yet."""
-    trusted = "People are not kept apart yet: invite only people you trust."
-    tool = shutil.which("bwrap") or _bundled_bwrap()
+    """Whether projects are kept apart from each other and from the Studio's keys."""
+    from workbench.security import sandbox as apart
+
+    problem = apart.why_not()
+    if not problem:
+        return Check(name="sandbox", ok=True, found="each project's server runs in one")
+    hint = "Trusted people only: a project's terminal can read all that the Studio's user can."
+    return Check(name="sandbox", ok=None, found=f"none. {problem}", hint=hint)
+
+
+def git(settings: Settings) -> Check:
+    """What keeps the history of projects; the Studio runs without it."""
+    from workbench.security import sandbox as apart
+
+    tool = shutil.which("git") if apart.why_not() else apart.which("git")
     if tool is None:
-        return Check(name="sandbox", ok=None, found="bubblewrap is not installed", hint=trusted)
-    tried = [tool, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]
-    done = subprocess.run(tried, capture_output=True, text=True, timeout=WAIT_S, check=False)
-    if done.returncode == 0:
-        found = "possible (bubblewrap, user namespaces); not used yet"
-    else:
-        why = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
-        found = f"not possible here: {why}"
-    return Check(name="sandbox", ok=None, found=found, hint=trusted)
+        hint = "Projects keep no history without it. Debian, Ubuntu: apt install git."
+        hint += " Fedora: dnf install git. macOS: xcode-select --install."
+        return Check(name="git", ok=None, found="not installed", hint=hint)
+    said = _said([tool, "--version"]).removeprefix("git version ")
+    number = re.match(r"(\d+)\.(\d+)", said)
+    if number is None or (int(number[1]), int(number[2])) < OLDEST_GIT:
+        oldest = ".".join(map(str, OLDEST_GIT))
+        hint = f"Install {oldest} or newer: projects' settings for git are not read by this one."
+        return Check(name="git", ok=None, found=f"{said or 'does not run'} ({tool})", hint=hint)
+    return Check(name="git", ok=True, found=f"{said} ({tool})")
+
+
+def limits(settings: Settings) -> Check:
+    """How a project's limits on memory and processors are held."""
+    from workbench.security import bounds
+
+    problem = bounds.why_not()
+    if not problem:
+        return Check(name="limits", ok=True, found="a control group for each project")
+    found = "whole processors; memory for each process, not for a project"
+    hint = f"{problem} With systemd: `systemd-run --user --scope -p Delegate=yes workbench up`."
+    return Check(name="limits", ok=None, found=found, hint=hint)
 
 
 def node(settings: Settings) -> Check:

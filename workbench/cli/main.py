@@ -4,8 +4,6 @@ import json
 import logging
 import os
 import sys
-import traceback
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,12 +13,17 @@ from pydantic.fields import FieldInfo
 import workbench
 from workbench.core import (
     Action,
+    NotFound,
     Refused,
+    Settings,
     WorkbenchError,
     catalogue,
     load_settings,
     new_id,
 )
+from workbench.core.logs import JsonLines, TextLines
+
+log = logging.getLogger(__name__)
 
 HELP = """NexusAI Studio: build AI models together, on your own machines.
 
@@ -299,12 +302,125 @@ def welcome() -> None:
     click.echo(welcome_link(load_settings()))
 
 
+@cli.command()
+@click.argument("id")
+@click.option("--around", default=1, show_default=True, help="Entries shown before and after.")
+@click.option("--json", "as_json", is_flag=True, help="Answer exactly one JSON object.")
+def logs(id: str, around: int, as_json: bool) -> None:
+    """What the logs of this home say under an ID that somebody quotes: a trace, a job's."""
+    from workbench.core.logfiles import find_entries
+
+    from .show import entries
+
+    home = load_settings().home
+    found = find_entries(home / "logs", id, around=around)
+    if not found:
+        raise NotFound(
+            f"No log of {home} has {id}.",
+            hint="Copy the whole id; logs are kept for as long as `keep_logs_days` says.",
+        )
+    told = {"items": [each.model_dump(mode="json") for each in found]}
+    click.echo(json.dumps(told) if as_json else entries(found))
+
+
+@cli.command()
+def metrics_token() -> None:
+    """The token a scraper shows for metrics; it reads them, and nothing else."""
+    from workbench.operations.access import metrics_token as token
+
+    click.echo(token(load_settings()))
+
+
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Answer exactly one JSON object.")
+def backup(file: Path | None, as_json: bool) -> None:
+    """Copy the home into one FILE, keys included, also while the Studio runs."""
+    from .backup import backup_lines, make_backup
+
+    made = make_backup(load_settings(), file)
+    click.echo(made.model_dump_json() if as_json else backup_lines(made))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), help="The home to make; WORKBENCH_HOME's.")
+@click.option("--force", is_flag=True, help="Move a home that is there aside (it is kept).")
+@click.option("--json", "as_json", is_flag=True, help="Answer exactly one JSON object.")
+def restore(file: Path, to: Path | None, force: bool, as_json: bool) -> None:
+    """Make the home from a backup, after every digest in it was checked."""
+    from .backup import restore_backup, restored_lines
+
+    done = restore_backup(load_settings(), file, to=to, force=force)
+    click.echo(done.model_dump_json() if as_json else restored_lines(done))
+
+
+@cli.command()
+@click.option("--back", is_flag=True, help="One schema back, before an older Studio is installed.")
+@click.option("--unsaved", is_flag=True, help="Back without a backup: of PostgreSQL make your own.")
+@click.option("--json", "as_json", is_flag=True, help="Answer exactly one JSON object.")
+def upgrade(back: bool, unsaved: bool, as_json: bool) -> None:
+    """Make a backup, then bring the database to the schema of this Studio."""
+    from .backup import upgrade as upgraded
+
+    done = upgraded(load_settings(), back=back, unsaved=unsaved)
+    told = (
+        f"{done.sentence}\nThe backup made before: {done.backup}" if done.backup else done.sentence
+    )
+    click.echo(done.model_dump_json() if as_json else told)
+
+
+@cli.group()
+def deploy() -> None:
+    """Write what a Studio on other machines is made of."""
+
+
+def _kubernetes() -> click.Command:
+    from .kubernetes import Deployment, write_kubernetes
+
+    def run(output: Path, **given: Any) -> None:
+        made = write_kubernetes(load_settings(), Deployment(**given), output)
+        for file in made:
+            click.echo(str(file))
+        click.echo(
+            "Generated and validated against the schemas, not run on a cluster. "
+            f"Look at them, then: kubectl apply -k {output}",
+            err=True,
+        )
+        if not given["seccomp_profile"]:
+            click.echo("No job will run: see --seccomp-profile in docs/deployment.md.", err=True)
+
+    options: list[click.Parameter] = [
+        click.Option(
+            ["--output", "-o"],
+            required=True,
+            type=click.Path(path_type=Path, file_okay=False),
+            help="The folder to write to.",
+        )
+    ]
+    for name, info in Deployment.model_fields.items():
+        option = _option(name, info)
+        option.required = info.is_required()
+        if not info.is_required():
+            option.default = info.default
+        options.append(option)
+    return click.Command(
+        "kubernetes",
+        params=options,
+        callback=run,
+        help="Manifests for Kubernetes, made from the settings. Not run on a cluster.",
+    )
+
+
+deploy.add_command(_kubernetes())
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry of the `workbench` command."""
-    logging.basicConfig(level="WARNING", format="%(levelname)s %(message)s")
     given = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in given
     try:
+        _configure_log(load_settings())
         cli.main(given, prog_name="workbench", standalone_mode=False)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
@@ -326,15 +442,39 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _bug() -> WorkbenchError:
     """What went wrong that we did not foresee: its id for the user, its trace for the log."""
-    id = new_id("err")
-    file = load_settings().home / "logs" / "shell.log"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "a") as log:
-        log.write(f"{datetime.now(UTC).isoformat()} {id}\n{traceback.format_exc()}\n")
-    return WorkbenchError(
+    id = new_id("trc")
+    log.exception("bug in the shell", extra={"trace": id})
+    told = WorkbenchError(
         f"Something broke here that we did not foresee (id {id}).",
-        hint=f"Give an administrator that id; it finds the cause in {file}.",
+        hint=f"Give an administrator that id; `workbench logs {id}` finds the cause.",
     )
+    told.trace = id
+    return told
+
+
+class _ShellLog(logging.Handler):
+    """What the shell's own calls write goes to `logs/shell.log`, once there is something."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings.log_level)
+        self._file = settings.home / "logs" / "shell.log"
+        self.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as out:
+            out.write(self.format(record) + "\n")
+
+
+def _configure_log(settings: Settings) -> None:
+    shown = logging.StreamHandler()
+    shown.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    shown.setLevel("WARNING")
+    shown.addFilter(lambda record: not hasattr(record, "trace"))  # the problem itself is shown
+    logging.basicConfig(level="WARNING", handlers=[shown], force=True)
+    own = logging.getLogger("workbench")
+    own.setLevel(settings.log_level)
+    own.handlers = [_ShellLog(settings)]
 
 
 def _complain(error: WorkbenchError, as_json: bool) -> None:
@@ -344,6 +484,8 @@ def _complain(error: WorkbenchError, as_json: bool) -> None:
     click.echo(f"{error.as_problem()['title']}: {error}", err=True)
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
+    if error.trace and error.trace not in str(error):
+        click.echo(f"  id {error.trace}", err=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from workbench.api.client import RunningJob
+from workbench.comments import Comment, Mention, Thread
 from workbench.core import Page, Record
+from workbench.core.logfiles import Entry
 
 
 def text(answer: Record) -> str:
@@ -65,6 +67,9 @@ def _page(page: Page[Any]) -> str:
     items = [each.model_dump(mode="json") for each in page.items]
     if not items:
         return "Nothing yet."
+    if isinstance(page.items[0], Thread | Mention):
+        shown = "\n".join(line for each in page.items for line in _talk(each))
+        return f"{shown}\nMore: --after {page.next}" if page.next else shown
     names = [
         name
         for name, value in items[0].items()
@@ -72,6 +77,26 @@ def _page(page: Page[Any]) -> str:
     ][:8]
     shown = _table(names, [[_short(each.get(name)) for name in names] for each in items])
     return f"{shown}\nMore: --after {page.next}" if page.next else shown
+
+
+def _talk(about: Thread | Mention) -> list[str]:
+    """What was said about a part of a document, with the ids that replies and changes need."""
+    anchor = about.anchor
+    said = about.comments if isinstance(about, Thread) else [about.comment]
+    settled = " (resolved)" if isinstance(about, Thread) and about.resolved_at else ""
+    head = f"{_plain(anchor.document)} {_plain(anchor.part)}".rstrip()
+    return [f"{head}{settled}", *(f"  {_comment(each)}" for each in said)]
+
+
+def _comment(each: Comment) -> str:
+    who = each.made_by.removeprefix("person:")
+    words = "(deleted)" if each.deleted_at else _plain(each.text)
+    return f"{each.id}  {each.made_at:%Y-%m-%d %H:%M}  {who}: {words}"
+
+
+def _plain(text: str) -> str:
+    """A stranger's text in one line, without what would steer the terminal."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -100,3 +125,13 @@ def _rendered(table: Table) -> str:
     width = None if sys.stdout.isatty() else 200
     Console(file=out, width=width, markup=False, highlight=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def entries(found: Sequence[Entry]) -> str:
+    """Entries of logs, those in which the id stands marked, by file."""
+    lines: list[str] = []
+    for each in found:
+        mark = " " if each.around else ">"
+        text = each.text.replace("\n", "\n    ")
+        lines.append(f"{mark} {each.file}:{each.line}: {text}")
+    return "\n".join(lines)

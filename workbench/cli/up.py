@@ -7,6 +7,7 @@ kill -9 leaves elsewhere is stopped by the next start, from the account in `run/
 
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
@@ -18,7 +19,9 @@ import tempfile
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
+from compileall import compile_dir
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,15 +29,21 @@ from typing import Any
 import httpx
 from filelock import FileLock, Timeout
 
+import workbench
 from workbench.core import Conflict, Limited, Settings, Unavailable, WorkbenchError
+from workbench.core.logfiles import LIMIT_BYTES, turn_over
+from workbench.security.bounds import lend
 
 from .processes import Family, listener
+
+log = logging.getLogger(__name__)
 
 LEAST_FREE = 10**9
 START_S = 120.0
 LOOK_S = 2.0
 HUB_GRACE_S = 20.0
 GRACE_S = 10.0
+REVIVALS, WITHIN_S = 5, 600.0
 FOREIGN = ("JUPYTERHUB_", "CONFIGPROXY_", "WORKBENCH_STUDIO_URL", "WORKBENCH_PROJECT")
 
 
@@ -68,6 +77,8 @@ def up(settings: Settings, *, open_browser: bool = False, tour: bool = True) -> 
         print(f"The Studio runs already.\nOpen {running_url(settings)}", flush=True)
         return 0
     with lock:
+        if problem := lend():
+            log.info("limits without control groups: %s", problem)
         return _Studio(settings).run(open_browser, tour)
 
 
@@ -90,7 +101,7 @@ def running_url(settings: Settings) -> str:
     file = settings.home / "run" / "up.json"
     if file.is_file():
         return str(json.loads(file.read_text())["url"])
-    return _url(settings)
+    return settings.address
 
 
 def check_home(home: Path) -> None:
@@ -160,11 +171,13 @@ class _Studio:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = settings.home
-        self.url = _url(settings)
+        self.url = settings.address
         self.log = self.home / "logs" / "hub.log"
         self.note = self.home / "run" / "up.json"
         self.family = Family(self.home / "run" / "processes.json")
         self.hub: subprocess.Popen[bytes] | None = None
+        self.config = ""
+        self.ended: list[float] = []
 
     def run(self, open_browser: bool, tour: bool) -> int:
         before = {
@@ -203,9 +216,12 @@ class _Studio:
         check_port(self.settings)
         self.note.write_text(json.dumps({"url": self.url, "pid": os.getpid()}))
         with step(f"Preparing {self.home}"):
+            # A sandbox reads it and cannot make it; without it every start takes twice as long.
+            compile_dir(Path(workbench.__file__).parent, quiet=2)
             found = _ask_hub(self.settings, "prepare")
+        self.config = found["config"]
         with step("Starting the hub"):
-            self.hub = self.launch(found["config"])
+            self.hub = self.launch(self.config)
             self.wait_for("hub/login")
         with step("Starting the Studio's service"):
             self.wait_for("services/studio/api/v1/health")
@@ -214,8 +230,8 @@ class _Studio:
 
     def launch(self, config: str) -> "subprocess.Popen[bytes]":
         """The hub, in a session of its own: a Ctrl-C reaches the launcher alone."""
-        if self.log.exists() and self.log.stat().st_size > 10 * 1024**2:
-            self.log.replace(self.log.with_suffix(".log.1"))
+        if self.log.exists() and self.log.stat().st_size > LIMIT_BYTES:
+            turn_over(self.log, datetime.now(UTC))
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "workbench.hub", config],
@@ -234,7 +250,8 @@ class _Studio:
             Unavailable: It does not in two minutes, or the hub ended.
         """
         until = time.monotonic() + START_S
-        with httpx.Client(timeout=5, trust_env=False) as client:
+        # It asks itself: a certificate it made is as good as another.
+        with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
             while time.monotonic() < until:
                 self.check_hub()
                 try:
@@ -288,12 +305,30 @@ class _Studio:
         print("Ctrl-C stops the Studio.", flush=True)
 
     def watch(self) -> None:
-        """Stay until the hub ends or somebody asks to stop."""
+        """Stay until somebody asks to stop; a hub that was killed is started again."""
         while True:
-            self.check_hub()
+            if self.hub is not None and self.hub.poll() is not None:
+                self.revive(self.hub.returncode)
             if self.hub is not None:
                 self.family.look(self.hub.pid)
             time.sleep(LOOK_S)
+
+    def revive(self, status: int) -> None:
+        """Start the hub again.
+
+        Raises:
+            Unavailable: It ended by itself too often: something is wrong with it.
+        """
+        now = time.monotonic()
+        self.ended = [*(at for at in self.ended if now - at < WITHIN_S), now]
+        if len(self.ended) > REVIVALS:
+            self.check_hub()
+        how = f"signal {-status}" if status < 0 else f"exit {status}"
+        with step(f"The hub ended ({how}); starting it again"):
+            self.family.stop(GRACE_S)
+            self.hub = self.launch(self.config)
+            self.wait_for("hub/login")
+            self.wait_for("services/studio/api/v1/health")
 
     def stop(self) -> None:
         """End the hub, which ends the rest; then whatever is left. A second Ctrl-C kills."""
@@ -325,9 +360,21 @@ def gist(log: Path) -> str:
         service = re.search(r"Service (\w+) exited", line)
         if service:
             return f"Its service {service[1]} ended. {gist(log.with_name(f'{service[1]}.log'))}"
-        if "Error" in line or "[C " in line or "[E " in line:
-            return f"It said: {line[:200]}."
-    return f"It said last: {telling[-1][:200]}." if telling else ""
+        if re.search(r"Error|ERROR|CRITICAL", line):
+            return f"It said: {_sentence(line)[:200]}."
+    return f"It said last: {_sentence(telling[-1])[:200]}." if telling else ""
+
+
+def _sentence(line: str) -> str:
+    """What a line of a log says, whatever the setting `log_format` is."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(told, dict):
+        return line
+    raised = str(told.get("exception") or "").strip().splitlines()
+    return raised[-1] if raised else str(told.get("message", line))
 
 
 def _ask_hub(settings: Settings, module: str, *arguments: str) -> dict[str, Any]:
@@ -359,14 +406,11 @@ def _environment(settings: Settings) -> dict[str, str]:
                 env[f"WORKBENCH_URL_{port.upper().replace('.', '__')}"] = url
         elif isinstance(value, list):
             env[f"WORKBENCH_{name.upper()}"] = ",".join(value)
+        elif isinstance(value, dict):
+            env[f"WORKBENCH_{name.upper()}"] = json.dumps(value)
         elif isinstance(value, str | int | float):
             env[f"WORKBENCH_{name.upper()}"] = str(value)
     return env
-
-
-def _url(settings: Settings) -> str:
-    anywhere = settings.host in ("", "0.0.0.0", "::")
-    return f"http://{'127.0.0.1' if anywhere else settings.host}:{settings.port}/"
 
 
 def _bind(host: str, port: int) -> OSError | None:

@@ -13,6 +13,7 @@ from .ids import new_id as new_id
 
 Effect = Literal["read", "write", "job", "stream", "blob"]
 Undo = Literal["inverse", "compensate", "irreversible"]
+Reach = Literal["project", "machine"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 Upload = Field(json_schema_extra={"format": "upload"})
@@ -32,6 +33,8 @@ class Action:
         heavy: Needs an engine too large for the Studio's event loop; runs in a worker process
             there, and in place everywhere else.
         fresh: Needs a person's fresh session, not a kernel's or an assistant's.
+        reach: What a job's process may reach: its project's files and the Studio's databases, or
+            all that the Studio may: for what starts a sandbox of its own.
         takes: The request, strict.
         gives: The class of the answer (of one item, for a stream).
     """
@@ -42,6 +45,7 @@ class Action:
     on: str
     heavy: bool
     fresh: bool
+    reach: Reach
     summary: str
     doc: str
     run: Callable[..., Any]
@@ -73,7 +77,7 @@ class Action:
         """`get_report` is `GET …/ethics/reports/{id}`; other verbs are `POST …/ethics:assess`."""
         method, _, noun = self.verb.partition("_")
         root = f"/api/v1/{self.capability}"
-        plural = noun if noun.endswith("s") else f"{noun}s"
+        plural = noun if noun.endswith("s") or noun == "people" else f"{noun}s"
         crud = {
             "get": ("GET", f"{root}/{plural}/{{id}}"),
             "list": ("GET", f"{root}/{plural}"),
@@ -114,6 +118,12 @@ class Action:
                 if first["loc"] and str(first["loc"][0]) in self.takes.model_fields
                 else "",
             ) from error
+        for name, value in request.items():
+            if _holds_nul(value):
+                raise Invalid(
+                    f"{self.name} cannot take {name}: it holds the character NUL.",
+                    hint="Take it out: no database and no file name can keep it.",
+                )
         return {key: getattr(asked, key) for key in self.takes.model_fields}
 
 
@@ -142,6 +152,7 @@ def action(
     on: str = "",
     heavy: bool = False,
     fresh: bool = False,
+    reach: Reach = "project",
 ) -> Callable[[F], F]:
     """Put a function in the catalogue as `<capability>.<function name>`.
 
@@ -187,6 +198,7 @@ def action(
             on=on,
             heavy=heavy,
             fresh=fresh,
+            reach=reach,
             summary=doc.partition("\n")[0],
             doc=doc,
             run=run,
@@ -196,6 +208,14 @@ def action(
         return run
 
     return register
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _described(doc: str) -> dict[str, str]:

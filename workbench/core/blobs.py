@@ -237,15 +237,18 @@ class Signer:
 
     def url(self, project: str, id: str, now: float | None = None) -> str:
         """A path that downloads the blob until `URL_LIFE_S` from now."""
+        return f"/api/v1/blobs/{project}/{id}?{self.query(project, id, now)}"
+
+    def query(self, project: str, id: str, now: float | None = None) -> str:
+        """What to put behind an address, so that `check` accepts it until `URL_LIFE_S` from now."""
         expires = int(now if now is not None else time.time()) + URL_LIFE_S
-        signature = self._sign(project, id, expires)
-        return f"/api/v1/blobs/{project}/{id}?expires={expires}&signature={signature}"
+        return f"expires={expires}&signature={self._sign(project, id, expires)}"
 
     def check(self, project: str, id: str, expires: int, signature: str) -> None:
         """Return if the reference is ours and still good; raise Forbidden otherwise."""
         good = hmac.compare_digest(self._sign(project, id, expires), signature)
         if not good or time.time() > expires:
-            raise Forbidden("This link is not valid any more.", hint="Ask for the download again.")
+            raise Forbidden("This link is not valid any more.", hint="Go back to where it stood.")
 
     def _sign(self, project: str, id: str, expires: int) -> str:
         text = f"{project}/{id}/{expires}".encode()

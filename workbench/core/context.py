@@ -27,6 +27,10 @@ class Actor(Record):
     name: str
     admin: bool = False
     on_behalf_of: str | None = None
+    within: str = ""
+    """The only project this actor may act in: a kernel's, or a project's page's. Empty: any."""
+    fresh: bool = False
+    """A person who proved a moment ago who they are; what needs it, `door` refuses others."""
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"

@@ -11,7 +11,7 @@ import functools
 import inspect
 import logging
 import threading
-from collections import Counter
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,9 +22,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from .actions import Action, find_action
 from .context import Context, current
-from .errors import Conflict, Invalid, Refused, WorkbenchError
+from .errors import Conflict, Forbidden, Invalid, Refused, WorkbenchError
 from .events import append
 from .jobs import runner
+from .measures import calls, decisions
 from .policy import policies
 from .ports import Port
 from .records import digest
@@ -45,10 +46,6 @@ answers = sa.Table(
     sa.Column("answer", sa.Text, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )
-
-counted: Counter[tuple[str, str]] = Counter()
-"""Calls by (action, outcome) since the process started. Reads and refusals are counted, not
-written down one by one: a flood of forbidden calls must not fill the log."""
 
 
 class Workers(Protocol):
@@ -86,14 +83,24 @@ async def call(ctx: Context, name: str, request: dict[str, Any], *, key: str = "
     Raises:
         NotFound: No action has that name.
         Invalid: The request does not fit the action.
-        Forbidden: Policy does not let this actor do it.
+        Forbidden: Policy does not let this actor do it, or it needs a fresh session.
         Conflict: The key was used for another request.
         WorkbenchError: What the action itself raises.
     """
+    began = time.perf_counter()
     act = find_action(name)
+    outcome = "done"
+    token = current.set(ctx)
     try:
         asked = act.check(request)
+        if act.fresh and not ctx.actor.fresh:
+            raise Forbidden(
+                f"{act.name} needs {ctx.actor.name or 'a person'} to confirm who they are.",
+                hint="Do it from the Studio's own pages (not a notebook), and sign in again there.",
+            )
+        asking = time.perf_counter()
         ctx.engine(policies).check(ctx, act, str(asked.get(act.on, "")) if act.on else "")
+        decisions.observe((), time.perf_counter() - asking)
         if act.effect == "stream":
             answer: Any = _followed(ctx, act, asked)
         elif act.heavy and (elsewhere := ctx.engine(workers)) is not None:
@@ -105,9 +112,18 @@ async def call(ctx: Context, name: str, request: dict[str, Any], *, key: str = "
         else:
             answer = await _on_thread(ctx, act, _perform, ctx, act, asked, key)
     except WorkbenchError as error:
-        counted[name, type(error).__name__] += 1
+        outcome = type(error).__name__
+        if not error.trace:
+            # What was asked and why not is personal: the line says which kind of error it was.
+            error.trace = ctx.trace
+            log.info("%s: %s", name, outcome, extra={"action": name, "outcome": outcome})
         raise
-    counted[name, "done"] += 1
+    except BaseException as error:
+        outcome = "Bug" if isinstance(error, Exception) else "cancelled"
+        raise
+    finally:
+        current.reset(token)
+        calls.observe((name, outcome), time.perf_counter() - began)
     return answer
 
 
@@ -201,6 +217,11 @@ def _write(ctx: Context, act: Action, asked: dict[str, Any], key: str) -> Any:
     else:
         try:
             answer = act.run(ctx, **asked)
+        except Conflict:
+            undo(ctx)
+            if key and (kept := _remembered(ctx, act, asked_digest, key)) is not None:
+                return kept
+            raise
         except Refused as error:
             # A rule that said no is part of the record; what was staged is not.
             undo(ctx)
@@ -235,7 +256,7 @@ def _write(ctx: Context, act: Action, asked: dict[str, Any], key: str) -> Any:
             outcome="queued" if act.effect == "job" else "done",
             also=remember,
         )
-    except sa.exc.IntegrityError:
+    except (Conflict, sa.exc.IntegrityError):
         # Another process answered the same key first: its answer is the answer.
         if key and (kept := _remembered(ctx, act, asked_digest, key)) is not None:
             return kept
@@ -265,8 +286,12 @@ def _remembered(ctx: Context, act: Action, asked_digest: str, key: str) -> Any:
 
 
 async def _followed(ctx: Context, act: Action, asked: dict[str, Any]) -> AsyncIterator[Any]:
-    async for item in act.run(ctx, **asked):
-        yield item
+    try:
+        async for item in act.run(ctx, **asked):
+            yield item
+    except WorkbenchError as error:
+        error.trace = error.trace or ctx.trace
+        raise
 
 
 _pools: dict[str, ThreadPoolExecutor] = {}

@@ -10,7 +10,8 @@
     ├── Limited         429  too much, too large, too often
     └── Unavailable     503  an engine is missing or down; try again later
 
-Whatever is not one of these is a bug, and answers 500 with an id that finds the log line.
+Whatever is not one of these is a bug, and answers 500. Each carries the trace of the call that
+raised it, which finds the line in the log: `workbench logs trc_…`.
 """
 
 from typing import Any
@@ -26,10 +27,12 @@ class WorkbenchError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.trace = ""
+        """The call's, once a door has seen it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors cross process borders (workers); Exception's own pickling drops the hint.
-        return _rebuild, (type(self), str(self), self.hint)
+        return _rebuild, (type(self), str(self), self.hint, self.trace)
 
     def as_problem(self) -> dict[str, Any]:
         """The one error shape of every face (RFC 9457, `application/problem+json`)."""
@@ -40,17 +43,23 @@ class WorkbenchError(Exception):
             "status": self.status,
             "detail": str(self),
             "hint": self.hint,
+            **({"trace": self.trace} if self.trace else {}),
         }
 
     @staticmethod
     def from_problem(problem: dict[str, Any]) -> "WorkbenchError":
         """The error a problem object describes: what a client raises for what a server sent."""
         kind = KINDS.get(str(problem.get("title")), WorkbenchError)
-        return kind(str(problem.get("detail", "")), hint=str(problem.get("hint", "")))
+        detail, hint = str(problem.get("detail", "")), str(problem.get("hint", ""))
+        return _rebuild(kind, detail, hint, str(problem.get("trace", "")))
 
 
-def _rebuild(kind: type[WorkbenchError], message: str, hint: str) -> WorkbenchError:
-    return kind(message, hint=hint)
+def _rebuild(kind: type[WorkbenchError], message: str, hint: str, trace: str) -> WorkbenchError:
+    error = kind(message, hint=hint)
+    error.trace = trace
+    if trace:
+        error.add_note(f"(id {trace})")  # stands below the traceback of a cell
+    return error
 
 
 class Invalid(WorkbenchError):

@@ -49,3 +49,8 @@ class Jobs(Protocol):
 
 runner = Port[Jobs]("pipelines.jobs", default="dbos+sqlite://", doc="Runs durable jobs.")
 runner.engine("dbos+sqlite", "workbench.pipelines.engine:DurableJobs")
+runner.engine(
+    "dbos+postgresql",
+    "workbench.pipelines.engine:DurableJobs",
+    hint="Install nexus-workbench[postgres].",
+)

@@ -4,14 +4,16 @@ This is the only module that reads the environment or the configuration file.
 """
 
 import getpass
+import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import Invalid
+from .ids import label_of
 
 
 class Settings(BaseModel):
@@ -27,10 +29,57 @@ class Settings(BaseModel):
         default_factory=dict,
         description="Port name → URL of the engine that meets it; absent ports use their default.",
     )
+    hub_db_url: str = Field(
+        "sqlite:///",
+        description="The database of JupyterHub's accounts, sessions and tokens: hub.sqlite of the "
+        "home, or postgresql://user@host:5432/database. Give passwords by PGPASSWORD or by "
+        "?passfile=keys/pgpass (a file of libpq, below the home if relative), never in here.",
+    )
     port: int = Field(
         8000, ge=1, le=65535, description="The port of the one address the Studio is opened at."
     )
     host: str = Field("127.0.0.1", description="The address the Studio listens on.")
+    domain: str = Field(
+        "",
+        description="The host name people open the Studio at, if it has one with a wildcard below "
+        "it (*.domain): each project is then served from an origin of its own. `localhost` where "
+        "the Studio listens on the loopback address; elsewhere none unless given.",
+    )
+    tls_certificate: str = Field(
+        "",
+        description="A file with the certificate (PEM, with its chain), or `generate` for one the "
+        "Studio signs itself. The Studio is then served over HTTPS.",
+    )
+    tls_key: str = Field("", description="The file with the certificate's private key (PEM).")
+    oidc_issuer: str = Field(
+        "",
+        description="The address of an OpenID Connect provider that people may sign in with "
+        "(its `/.well-known/openid-configuration` is read). The address to register with it is "
+        "the Studio's own with `hub/oidc/callback` at its end.",
+    )
+    oidc_client_id: str = Field("", description="The Studio's client id at that provider.")
+    oidc_client_secret_file: str = Field(
+        "keys/oidc", description="The file with the client's secret; below the home if relative."
+    )
+    oidc_name: str = Field("your organisation", description="What the sign-in page calls it.")
+    oidc_groups_claim: str = Field("groups", description="The claim that lists a person's groups.")
+    oidc_groups: dict[str, list[tuple[str, Literal["viewer", "editor", "owner"]]]] = Field(
+        default_factory=dict,
+        description="Group → the projects (by id, or by a name that one project has) its members "
+        "are in, each with their role.",
+    )
+    oidc_admins: list[str] = Field(
+        default_factory=list, description="Groups whose members are administrators."
+    )
+    oidc_allowed: list[str] = Field(
+        default_factory=list,
+        description="Groups whose members may sign in; whoever the provider knows, if empty.",
+    )
+    reachable: list[str] = Field(
+        default_factory=list,
+        description="Host names or networks (CIDR) that connections may reach although they lie "
+        "on this machine or on its link.",
+    )
     hosts: list[str] = Field(
         default_factory=lambda: ["127.0.0.1", "localhost", "[::1]"],
         description="Host names the Studio answers to; a request for another one is Forbidden.",
@@ -53,6 +102,36 @@ class Settings(BaseModel):
     memory_limit_mb: int = Field(
         2_048, ge=128, description="The memory a query or a profile may use, in MiB."
     )
+    servers: Literal["local", "kubernetes"] = Field(
+        "local",
+        description="Where projects' servers run: in sandboxes of this machine, or each in a pod "
+        "of its own (extra `kubernetes`; `workbench deploy kubernetes` writes what it needs).",
+    )
+    pods_port: int = Field(
+        8001,
+        ge=1,
+        le=65535,
+        description="Where the Studio answers the code of projects that run in pods, and nobody "
+        "else; closed unless `servers` is `kubernetes`.",
+    )
+    server_memory_mb: int = Field(
+        8_192,
+        ge=512,
+        description="The memory one process of a project's server or kernel may use, in MiB.",
+    )
+    project_disk_mb: int = Field(
+        0, ge=0, description="The most a project may hold on disk, in MiB; 0: no limit."
+    )
+    project_jobs: int = Field(
+        0, ge=0, description="The most jobs of a project that wait or run at once; 0: no limit."
+    )
+    idle_s: float = Field(
+        0.0,
+        ge=0,
+        description="A project's server that nobody used and nothing ran in for so long is "
+        "stopped, in seconds; 0: never. A running cell, a command in a terminal and a job of the "
+        "project are work that runs.",
+    )
     job_slots: int = Field(1, ge=1, description="How many jobs run at once.")
     job_limit_s: float = Field(
         6 * 3600.0, gt=0, description="The longest one attempt of a job may run, in seconds."
@@ -61,7 +140,81 @@ class Settings(BaseModel):
     keep_uploads_s: float = Field(
         24 * 3600.0, gt=0, description="How long an unused upload is kept, in seconds."
     )
+    keep_jobs_days: float = Field(
+        180.0,
+        ge=0,
+        description="How long what a finished job told, and its log, are kept, in days; 0: for "
+        "ever. The job itself and what came of it stay.",
+    )
+    keep_answers_days: float = Field(
+        14.0,
+        gt=0,
+        description="How long a repeated write is answered by its idempotency key, in days.",
+    )
+    keep_logs_days: float = Field(
+        30.0, ge=0, description="How long former log files are kept, in days; 0: for ever."
+    )
+    keep_backups: int = Field(
+        0,
+        ge=0,
+        description="How many backups are kept in the home's own folder of them; 0: all.",
+    )
     log_level: str = Field("INFO", description="The least severe log line that is written.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How a log line is written: for people, or as a JSON object."
+    )
+    metrics_token_file: str = Field(
+        "keys/metrics",
+        description="The file with the token that a scraper shows for metrics, made at the start "
+        "if it is missing; below the home if relative.",
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the Studio."""
+        return self.host in ("127.0.0.1", "localhost", "::1")
+
+    @property
+    def wildcard(self) -> str:
+        """The domain below which every project has a host name of its own; empty if none."""
+        return self.domain or ("localhost" if self.loopback else "")
+
+    @property
+    def address(self) -> str:
+        """The one address people open, with a slash at the end."""
+        anywhere = self.host in ("", "0.0.0.0", "::")
+        name = self.wildcard or ("127.0.0.1" if anywhere else self.host)
+        return f"{self.scheme}://{name}{self.at_port}/"
+
+    @property
+    def names(self) -> list[str]:
+        """The host names the Studio's own pages answer to."""
+        return [*self.hosts, *([self.wildcard] if self.wildcard else [])]
+
+    @property
+    def scheme(self) -> str:
+        """`http`, or `https` with a certificate."""
+        return "https" if self.tls_certificate else "http"
+
+    @property
+    def at_port(self) -> str:
+        """The port as it stands in an address: empty for the scheme's own."""
+        usual = 443 if self.scheme == "https" else 80
+        return "" if self.port == usual else f":{self.port}"
+
+    def lab(self, project: str) -> str:
+        """The address of a project's JupyterLab."""
+        return f"{self.origin(project)}/user/{label_of(project)}/lab"
+
+    def origin(self, project: str) -> str:
+        """The origin a project's pages are served from, without a slash at the end.
+
+        Without a wildcard domain it is the Studio's own, and pages of projects are not kept
+        apart from it by the browser.
+        """
+        if not self.wildcard:
+            return self.address.rstrip("/")
+        return f"{self.scheme}://{label_of(project)}.{self.wildcard}{self.at_port}"
 
 
 def load_settings(config: Path | None = None, **given: Any) -> Settings:
@@ -115,8 +268,10 @@ def _from_environment() -> dict[str, Any]:
     for name in Settings.model_fields:
         given = os.environ.get(f"WORKBENCH_{name.upper()}")
         if given and name != "urls":
-            many = name in ("hosts", "rooms")
+            many = name in ("hosts", "rooms", "reachable", "oidc_admins", "oidc_allowed")
             values[name] = [each.strip() for each in given.split(",")] if many else given
+            if name == "oidc_groups":
+                values[name] = json.loads(given)
     return values
 
 
@@ -129,16 +284,25 @@ class Whereabouts(BaseModel):
     service_url: str | None = None
     """The address a hub told its service to listen at."""
     service_prefix: str = "/services/studio/"
+    hub_api: str = ""
+    """The address of the hub's REST API."""
+    proxy_url: str = ""
+    """Where the hub's own proxy listens, behind the gateway."""
+    gateway_port: int = 0
+    """Where the gateway answers the hub."""
 
 
 def whereabouts() -> Whereabouts:
     """The Studio that a kernel, or a service of a hub, belongs to."""
     return Whereabouts(
         url=os.environ.get("WORKBENCH_STUDIO_URL"),
-        token=os.environ.get("JUPYTERHUB_API_TOKEN"),
+        token=os.environ.get("WORKBENCH_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN"),
         project=os.environ.get("WORKBENCH_PROJECT"),
         service_url=os.environ.get("JUPYTERHUB_SERVICE_URL"),
         service_prefix=os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or "/services/studio/",
+        hub_api=os.environ.get("JUPYTERHUB_API_URL") or "",
+        proxy_url=os.environ.get("STUDIO_PROXY_URL") or "",
+        gateway_port=int(os.environ.get("STUDIO_GATEWAY_PORT") or 0),
     )
 
 

@@ -1,19 +1,28 @@
 """The store: one relational database for what the Studio knows, by URL.
 
-A write of a room and its event commit in one transaction (see `door`). SQLite in WAL mode with
-`synchronous=FULL`: an acknowledged commit survives the power going out.
+A write of a room and its event commit in one transaction (see `door`): an acknowledged commit
+survives the power going out.
 """
 
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from .errors import Limited, Refused, Unavailable
+from .databases import connect, explained, locate, revision_in
+from .errors import Refused
+from .measures import transactions
 from .ports import Port
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+LOOK_S = 0.1
+"""How often PostgreSQL is asked whether anybody committed, in seconds."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -29,27 +38,27 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 class Store:
     """A relational database with the Studio's tables, migrated to today's shape.
 
-    Thread-safe; one per process. Several processes may share one home.
+    Thread-safe; one per process. Several processes may share one home, and several machines
+    one PostgreSQL database.
     """
 
     def __init__(self, url: str, home: Path) -> None:
-        self.lite = url.startswith("sqlite")
+        located = locate(url, home, "studio.db")
+        self.lite = located.drivername == "sqlite"
+        self._home = home
         if self.lite:
-            path = url.partition("://")[2].lstrip("/")
-            file = (Path("/") / path) if path else home / "studio.db"
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            url = f"sqlite:///{file}"
-        self.engine = sa.create_engine(
-            url,
-            connect_args={"timeout": 30, "check_same_thread": False} if self.lite else {},
-        )
-        if self.lite:
-            sa.event.listen(self.engine, "connect", _pragmas)
-            sa.event.listen(self.engine, "begin", _begin_immediate)
+            Path(str(located.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.engine = connect(located)
         self._watch: sa.PoolProxiedConnection | None = None
         self._watching = threading.Lock()
         self._local = 0
-        self._migrate()
+        self._seen: tuple[float, str] = (0.0, "")
+        try:
+            with explained():
+                self._migrate()
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -59,105 +68,120 @@ class Store:
             Limited: The disk is full; nothing was changed.
             Unavailable: The database cannot be reached or stays locked.
         """
+        began = time.perf_counter()
         try:
-            with self.engine.begin() as connection:
+            with explained(), self.engine.begin() as connection:
                 yield connection
-        except sa.exc.OperationalError as error:
-            raise _explained(error) from error
+        finally:
+            transactions.observe(("write",), time.perf_counter() - began)
         self._local += 1
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection to read from; what it changes is rolled back."""
+        """A connection to read from, which sees one moment; what it changes is rolled back."""
+        options = {} if self.lite else {"isolation_level": "REPEATABLE READ"}
+        began = time.perf_counter()
         try:
-            with self.engine.connect().execution_options(reading=True) as connection:
+            with (
+                explained(),
+                self.engine.connect().execution_options(reading=True, **options) as connection,
+            ):
                 yield connection
-        except sa.exc.OperationalError as error:
-            raise _explained(error) from error
+        finally:
+            transactions.observe(("read",), time.perf_counter() - began)
 
-    def token(self) -> tuple[int, float]:
+    def token(self) -> tuple[int, str]:
         """Changes whenever somebody, in this process or another, has committed.
 
-        SQLite counts commits of other connections (`PRAGMA data_version`, 2 µs); elsewhere the
-        token is a clock of one second, so what is cached under it is at most that old.
+        SQLite counts commits of other connections (`PRAGMA data_version`, 2 µs). PostgreSQL is
+        asked which transactions have ended, at most ten times a second: what is cached under
+        the token is at most 0.1 s old.
+
+        Raises:
+            Unavailable: The database cannot be reached, so nobody knows what has changed.
         """
-        if not self.lite:
-            return self._local, time.monotonic() // 1
         with self._watching:
-            if self._watch is None:
-                self._watch = self.engine.raw_connection()
-            cursor = self._watch.driver_connection.execute("PRAGMA data_version")  # type: ignore[union-attr]
-            return self._local, float(cursor.fetchone()[0])
+            if self.lite:
+                return self._local, str(self._ask("PRAGMA data_version"))
+            now = time.monotonic()
+            if now - self._seen[0] > LOOK_S:
+                self._seen = (now, str(self._ask("SELECT pg_current_snapshot()::text")))
+            return self._local, self._seen[1]
 
     def close(self) -> None:
         """Let go of every connection."""
+        with self._watching:
+            self._let_go()
+        self.engine.dispose()
+
+    def _ask(self, question: str) -> object:
+        """One value, by a connection that is in no transaction and kept for such questions."""
+        with explained():
+            try:
+                if self._watch is None:
+                    self._watch = self.engine.raw_connection()
+                    if not self.lite:
+                        self._watch.driver_connection.autocommit = True  # type: ignore[union-attr]
+                return self._watch.driver_connection.execute(question).fetchone()[0]  # type: ignore[union-attr]
+            except self.engine.dialect.loaded_dbapi.Error as error:
+                self._let_go()
+                raise sa.exc.OperationalError(question, None, error) from error
+
+    def _let_go(self) -> None:
         if self._watch is not None:
+            # Not back to the pool: its driver is in a mode of its own.
+            self._watch.invalidate()
             self._watch.close()
             self._watch = None
-        self.engine.dispose()
 
     def _migrate(self) -> None:
         with self.read() as connection:
-            tables = sa.inspect(connection).get_table_names()
-            found = (
-                connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-                if "alembic_version" in tables
-                else None
-            )
+            found = revision_in(connection)
         newest = newest_migration()
         if found == newest:
             return
-        known = {path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("*.py")}
-        if found is not None and found not in known:
+        if found and found not in known_revisions():
             raise Refused(
                 f"This database has the schema {found}; this Studio knows up to {newest}.",
                 hint="Install the version of the Studio that wrote it, or a newer one.",
             )
         from alembic import command
-        from alembic.config import Config
         from filelock import FileLock
 
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        lock = FileLock(f"{self.engine.url.database}.migrating") if self.lite else threading.Lock()
+        file = Path(str(self.engine.url.database))
+        lock = FileLock(f"{file}.migrating") if self.lite else nullcontext()
         with lock, self.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            found = revision_in(connection)
+            if self.lite:
+                connection.rollback()
+            if found == newest:
+                return  # another process was quicker
+            if self.lite and found:
+                from .snapshot import BACKUPS, copy_database
+
+                copy_database(file, self._home / BACKUPS / f"{file.stem}-{found}{file.suffix}")
+            command.upgrade(alembic(connection), "head")
             connection.commit()
 
 
 def newest_migration() -> str:
     """The revision the code expects: the highest numbered file of `migrations/versions`."""
-    return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return max(known_revisions())
 
 
-def _pragmas(connection: object, _: object) -> None:
-    # The driver must not open transactions of its own: BEGIN IMMEDIATE below does.
-    connection.isolation_level = None  # type: ignore[attr-defined]
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=30000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+def known_revisions() -> set[str]:
+    """The schemas this Studio has the steps for."""
+    return {path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
-def _begin_immediate(connection: sa.Connection) -> None:
-    # A writer takes the lock at once: upgrading a read lock later fails when two do it.
-    reading = connection.get_execution_options().get("reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def alembic(connection: sa.Connection) -> "Config":
+    """What Alembic needs to migrate the database of a connection."""
+    from alembic.config import Config
 
-
-def _explained(error: sa.exc.OperationalError) -> Exception:
-    said = str(error.orig)
-    if "full" in said or "No space" in said:
-        return Limited(
-            "The disk is full; nothing was changed.", hint="Free space, then do it again."
-        )
-    return Unavailable(
-        f"The Studio's database cannot be used: {said}.", hint="See `workbench doctor`."
-    )
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
 
 
 stores = Port[Store](

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from .context import Actor, Context, Engines
 from .errors import Unavailable
+from .logs import configure_logging
 from .settings import Settings
 
 
@@ -82,9 +83,11 @@ def _start(settings: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     workbench.load_rooms(settings["rooms"])
-    _engines = Engines(
-        Settings.model_validate(settings | {"urls": settings["urls"] | {"core.workers": "none://"}})
+    own = Settings.model_validate(
+        settings | {"urls": settings["urls"] | {"core.workers": "none://"}}
     )
+    configure_logging(own)
+    _engines = Engines(own)
 
 
 def _end_with_parent() -> None:

@@ -12,21 +12,34 @@ from .actions import (
     upload,
     versions,
 )
+from .connections import (
+    create_connection,
+    delete_connection,
+    get_connection,
+    list_connections,
+    test_connection,
+)
+from .places import Connection
 from .products import data_files, products, read_table
 from .types import Column, ColumnProfile, Guess, Kind, Preview, Product, Profile
 
 __all__ = [
     "Column",
     "ColumnProfile",
+    "Connection",
     "Guess",
     "Kind",
     "Preview",
     "Product",
     "Profile",
+    "create_connection",
     "data_files",
+    "delete_connection",
     "download",
+    "get_connection",
     "get_product",
     "inspect",
+    "list_connections",
     "list_products",
     "preview",
     "products",
@@ -34,6 +47,7 @@ __all__ = [
     "query",
     "read_table",
     "register",
+    "test_connection",
     "upload",
     "versions",
 ]

@@ -15,6 +15,7 @@ from workbench.core import (
     blobs,
     new_id,
 )
+from workbench.security.limits import check_disk
 
 from .columns import looks_sensitive
 from .products import data_files, dataset, delta_folder, find_product, products
@@ -153,7 +154,9 @@ def list_products(ctx: Context, limit: int = 100, after: str | None = None) -> P
         limit: At most how many.
         after: The `next` of the page before.
     """
-    return products.page(ctx.store, ctx.project, limit=limit, after=after)
+    if limit < 1:
+        raise Invalid(f"A limit of {limit} products makes no sense.", hint="1 or more.")
+    return products.page(ctx.store, ctx.project, limit=min(limit, 1_000), after=after)
 
 
 @action(effect="read", on="id")
@@ -163,7 +166,7 @@ def get_product(ctx: Context, id: str) -> Product:
     Args:
         id: Its id, `id@version` or name.
     """
-    return products.get(ctx.store, ctx.project, id)
+    return find_product(ctx, id)
 
 
 @action(effect="read", on="product")
@@ -192,7 +195,7 @@ def preview(
     from .query import select, tables
 
     found = find_product(ctx, product, version)
-    limit, offset = _within(ctx, limit), max(0, offset)
+    limit, offset = _within(ctx, limit), min(max(0, offset), found.rows)
     with tables({"product": dataset(ctx, found)}, ctx.settings) as connection:
         shown = select(
             connection,
@@ -263,6 +266,7 @@ def upload(
             f"{name} has {size:,} bytes; at most {ctx.settings.upload_limit_bytes:,} are allowed.",
             hint="Upload it in parts; the limit is `upload_limit_bytes`.",
         )
+    check_disk(ctx, size)
     return ctx.engine(blobs).create(ctx.project, name, size, media_type)
 
 

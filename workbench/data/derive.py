@@ -1,5 +1,6 @@
 """Products from products: which ones a query names, its answer as batches, rows as one file."""
 
+import os
 import re
 import tempfile
 import threading
@@ -70,14 +71,18 @@ def written(files: list[str], format: str) -> Path:
     """The rows of Parquet files as one file of a format, batch by batch."""
     source = pyarrow.dataset.dataset(files, format="parquet")
     handle, name = tempfile.mkstemp(prefix="workbench-", suffix=f".{format}")
-    with open(handle, "wb") as out:
-        if format == "parquet":
-            writer = pyarrow.parquet.ParquetWriter(out, source.schema)
-        elif format == "csv":
-            writer = pyarrow.csv.CSVWriter(out, source.schema)
-        else:
-            writer = pyarrow.ipc.new_file(out, source.schema)
-        with writer:
-            for batch in source.to_batches(batch_size=BATCH_ROWS):
-                writer.write_batch(batch)
+    try:
+        with open(handle, "wb") as out:
+            if format == "parquet":
+                writer = pyarrow.parquet.ParquetWriter(out, source.schema)
+            elif format == "csv":
+                writer = pyarrow.csv.CSVWriter(out, source.schema)
+            else:
+                writer = pyarrow.ipc.new_file(out, source.schema)
+            with writer:
+                for batch in source.to_batches(batch_size=BATCH_ROWS):
+                    writer.write_batch(batch)
+    except BaseException:
+        os.unlink(name)
+        raise
     return Path(name)

@@ -27,6 +27,10 @@ def find_product(ctx: Context, product: str, version: int | None = None) -> Prod
         Invalid: Two different versions are named.
     """
     named, _, at = product.partition("@")
+    for asked in (at, str(version) if version is not None else ""):
+        # More than a database's integer holds; `-1` and words are told of below.
+        if asked.isdigit() and int(asked[:20]) >= 2**31:
+            raise NotFound(f"{named} has no version {asked[:40]}.", hint="Versions begin at 0.")
     if version is not None and at and at != str(version):
         raise Invalid(
             f"{product} and version {version} are two versions.", hint="Give one of them."

@@ -8,7 +8,7 @@ import duckdb
 from workbench.core import Settings
 
 from .columns import looks_sensitive
-from .query import plain, quoted
+from .query import limited, plain, quoted
 from .types import Bin, Column, ColumnProfile, Product, Profile
 
 BINS = 20
@@ -37,6 +37,29 @@ def profile_of(
         settings: For the limits.
     """
     started = time.monotonic()
+    with limited(connection, settings):
+        return _profiled(
+            connection, _without_zones(connection, table, product), product, target, started
+        )
+
+
+def _without_zones(connection: duckdb.DuckDBPyConnection, table: str, product: Product) -> str:
+    """The table with instants as plain times in UTC, which Python reads without another package."""
+    zoned = [quoted(each.name) for each in product.columns if ", tz=" in each.type]
+    if not zoned:
+        return table
+    replaced = ", ".join(f"{name} AT TIME ZONE 'UTC' AS {name}" for name in zoned)
+    connection.execute(f"CREATE TEMP VIEW profiled AS SELECT * REPLACE ({replaced}) FROM {table}")
+    return "profiled"
+
+
+def _profiled(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    product: Product,
+    target: str | None,
+    started: float,
+) -> Profile:
     columns = [_column(connection, table, each, product.rows) for each in product.columns]
     duplicates = None
     if product.rows <= DUPLICATE_ROWS:

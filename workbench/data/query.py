@@ -17,6 +17,7 @@ from workbench.core import Invalid, Limited, Settings
 from .types import Column, Preview
 
 CELL_LIMIT = 2_000
+INSTANT = "TIMESTAMP WITH TIME ZONE"
 
 
 @contextmanager
@@ -28,6 +29,8 @@ def tables(
     try:
         connection.execute(f"SET memory_limit = '{settings.memory_limit_mb}MB'")
         connection.execute("SET threads = 2; SET temp_directory = ''")
+        # Times come out the same on every machine.
+        connection.execute("SET TimeZone = 'UTC'")
         for name, table in named.items():
             connection.register(name, table)
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
@@ -53,13 +56,46 @@ def select(
     """
     check_select(connection, sql)
     started = time.monotonic()
+    with limited(connection, settings):
+        relation = connection.sql(sql)
+        zoned = [str(each) if "TIME ZONE" in str(each) else "" for each in relation.types]
+        result = connection.execute(_in_utc(sql, zoned) if any(zoned) else sql)
+        names = [each[0] for each in result.description or []]
+        types = [str(each[1]) for each in result.description or []]
+        if any(zoned):
+            names = list(relation.columns)
+            types = [was or type for was, type in zip(zoned, types, strict=True)]
+        rows = result.fetchmany(limit + 1)
+    return Preview(
+        columns=[
+            Column(name=name, type=type, kind=_kind(type))
+            for name, type in zip(names, types, strict=True)
+        ],
+        rows=[
+            [
+                _utc(cell) if type == INSTANT else plain(cell)
+                for cell, type in zip(row, types, strict=True)
+            ]
+            for row in rows[:limit]
+        ],
+        total=None if len(rows) > limit else len(rows),
+        truncated=len(rows) > limit,
+        elapsed_s=time.monotonic() - started,
+    )
+
+
+@contextmanager
+def limited(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[None]:
+    """Run queries under the limits of time and memory; what breaks is one of our errors.
+
+    Raises:
+        Invalid: SQL that DuckDB cannot run.
+        Limited: It took too long or too much memory.
+    """
     alarm = threading.Timer(settings.query_limit_s, connection.interrupt)
     alarm.start()
     try:
-        result = connection.execute(sql)
-        names = [each[0] for each in result.description or []]
-        types = [str(each[1]) for each in result.description or []]
-        rows = result.fetchmany(limit + 1)
+        yield
     except duckdb.InterruptException as error:
         raise Limited(
             f"The query took longer than {settings.query_limit_s:g} s and was stopped.",
@@ -74,16 +110,25 @@ def select(
         raise Invalid(_sentence(error), hint=_hint(error)) from error
     finally:
         alarm.cancel()
-    return Preview(
-        columns=[
-            Column(name=name, type=type, kind=_kind(type))
-            for name, type in zip(names, types, strict=True)
-        ],
-        rows=[[plain(cell) for cell in row] for row in rows[:limit]],
-        total=None if len(rows) > limit else len(rows),
-        truncated=len(rows) > limit,
-        elapsed_s=time.monotonic() - started,
+
+
+def _in_utc(sql: str, zoned: list[str]) -> str:
+    """The same rows with times as DuckDB gives them to Python without another package."""
+    columns = [f"c{place}" for place in range(len(zoned))]
+    shown = ", ".join(
+        f"{column} AT TIME ZONE 'UTC' AS {column}"
+        if type == INSTANT
+        else (f"{column}::VARCHAR AS {column}" if type else column)
+        for column, type in zip(columns, zoned, strict=True)
     )
+    text = sql.encode()
+    ends = (at for at, _ in duckdb.tokenize(sql) if text[at : at + 1] == b";")
+    alone = text[: next(ends, len(text))].decode()
+    return f"SELECT {shown} FROM (\n{alone}\n) AS q({', '.join(columns)})"
+
+
+def _utc(value: Any) -> Any:
+    return f"{value.isoformat()}+00:00" if isinstance(value, dt.datetime) else plain(value)
 
 
 def check_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -110,7 +155,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= CELL_LIMIT else f"{value[:CELL_LIMIT]}…"
     if isinstance(value, Decimal):
-        return float(value)
+        near = float(value)
+        return near if Decimal(repr(near)) == value else str(value)
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, dict):

@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -20,11 +22,14 @@ from workbench.core import Invalid, Limited, Settings
 
 from .columns import clean_names
 from .text import MISSING, Dialect, dialect_of, first_ragged, in_utf8, plain_copy
+from .told import cleaned, quoted, times
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "arrow", "excel")
 BATCH_ROWS = 64 * 1024
 EXCEL_ROWS = 1_048_576
 HEAD_BYTES = 2 << 20
+FIRST_DAY, LAST_DAY = -719_162, 2_932_897
+"""The years 1 to 9999 in days since 1970, the second not included."""
 
 
 @dataclass
@@ -94,7 +99,7 @@ def _guessed(file: Path, name: str) -> str:
         return "excel"
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return "jsonl"
-    if start.lstrip().startswith(b"[{"):
+    if re.match(rb"(\xef\xbb\xbf)?\s*\[\s*\{", start):
         raise Invalid(f"{name} is one JSON array.", hint="Write one object per line (JSON lines).")
     endings = name.lower().removesuffix(".gz").rpartition(".")[2]
     return "tsv" if endings in ("tsv", "tab") else "csv"
@@ -115,8 +120,9 @@ def _delimited(file: Path, folder: Path, name: str, head: bool, delimiter: str =
         f"SELECT * FROM read_csv('{link}', delim=$delim, quote='\"', escape='\"', "
         "header=$header, skip=0, names=$names, nullstr=$missing, decimal_separator=$decimal, "
         "sample_size=-1, null_padding=false, strict_mode=true, max_line_size=16777216, "
-        # No BOOLEAN: it would turn a person's yes and no into true and false.
-        "auto_type_candidates=['BIGINT', 'DOUBLE', 'DATE', 'TIMESTAMP', 'VARCHAR'])"
+        # No BOOLEAN: it would turn a person's yes and no into true and false. No DATE: it would
+        # guess which number is the day. HUGEINT finds the whole numbers that a DOUBLE would round.
+        "auto_type_candidates=['BIGINT', 'HUGEINT', 'DOUBLE', 'VARCHAR']"
     )
     given = {
         "delim": dialect.delimiter,
@@ -126,8 +132,16 @@ def _delimited(file: Path, folder: Path, name: str, head: bool, delimiter: str =
         "decimal": dialect.decimal,
     }
     try:
-        relation = connection.sql(asked, params=given)
-        batches, schema = _trimmed(connection, relation)
+        relation = connection.sql(f"{asked})", params=given)
+        types = [str(each) for each in relation.types]
+        long = [name for name, type in zip(dialect.names, types, strict=True) if type == "HUGEINT"]
+        told += [f"{each} holds numbers of more than 64 bits; it stays text." for each in long]
+        if long:
+            given["types"] = {each: "VARCHAR" for each in long}
+            relation = connection.sql(f"{asked}, types=$types)", params=given)
+        made, left = times(relation)
+        told += left
+        batches, schema = _trimmed(connection, relation, made)
     except duckdb.Error as error:
         raise _broken(error, text, dialect, name) from error
     return Reading(
@@ -139,20 +153,32 @@ def _delimited(file: Path, folder: Path, name: str, head: bool, delimiter: str =
 
 
 def _trimmed(
-    connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation
+    connection: duckdb.DuckDBPyConnection,
+    relation: duckdb.DuckDBPyRelation,
+    made: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
-    """A relation's batches, its texts without spaces around them and its marks of missing gone."""
-    missing = ", ".join(f"'{mark}'" for mark in MISSING)
+    """A relation's batches, its texts without spaces around them and its marks of missing gone.
+
+    Args:
+        connection: The relation's.
+        relation: The rows.
+        made: SQL for the columns that are something else than they are written as.
+    """
     parts = []
     for column, kind in zip(relation.columns, relation.types, strict=True):
-        quoted = '"' + column.replace('"', '""') + '"'
-        if str(kind) == "VARCHAR":
+        name = quoted(column)
+        if column in made:
+            parts.append(f"{made[column]} AS {name}")
+        elif str(kind) == "VARCHAR":
+            parts.append(f"{cleaned(column)} AS {name}")
+        elif str(kind) == "JSON":
+            # Values of several types: a text among them without JSON's quotes.
             parts.append(
-                f"CASE WHEN trim({quoted}) IN ({missing}) THEN NULL ELSE trim({quoted}) END "
-                f"AS {quoted}"
+                f"CASE WHEN json_type({name}) = 'VARCHAR' THEN {name} ->> '$' "
+                f"ELSE {name}::VARCHAR END AS {name}"
             )
         else:
-            parts.append(quoted)
+            parts.append(name)
     connection.execute("SET preserve_insertion_order = true")
     reader = relation.project(", ".join(parts)).to_arrow_reader(BATCH_ROWS)
     return iter(reader), reader.schema
@@ -171,6 +197,11 @@ def _broken(error: Exception, file: Path, dialect: Dialect, name: str) -> Invali
             hint="Mend that line; a value that holds the delimiter belongs in double quotes.",
         )
     said = str(error)
+    if "sniffing" in said:
+        return Invalid(
+            f"{name} cannot be read: its lines end in several ways, or a quote is not closed.",
+            hint="Save it again with one kind of line ending.",
+        )
     line_number = re.search(r"Line:? (\d+)", said)
     where = f" at line {line_number[1]}" if line_number else ""
     first = said.partition("\n")[0].partition(":")[2].strip() or said[:200]
@@ -192,6 +223,11 @@ def _json_lines(file: Path, folder: Path, name: str, head: bool) -> Reading:
             for number, line in enumerate(source, start=1):
                 try:
                     found = json.loads(line) if line.strip() else {}
+                except RecursionError:
+                    return Invalid(
+                        f"Line {number} of {name} is nested too deeply.",
+                        hint="Write flatter objects.",
+                    )
                 except ValueError as problem:
                     return Invalid(
                         f"Line {number} of {name} is not JSON: {problem}.",
@@ -202,12 +238,13 @@ def _json_lines(file: Path, folder: Path, name: str, head: bool) -> Reading:
                         f"Line {number} of {name} is no JSON object.",
                         hint="Write one JSON object per line.",
                     )
-        return Invalid(f"{name} cannot be read: {str(error)[:200]}.", hint="Write JSON lines.")
+        said = _first(error).replace(str(link), name)
+        return Invalid(f"{name} cannot be read: {said}.", hint="Write JSON lines.")
 
     try:
         relation = connection.sql(
             f"SELECT * FROM read_json('{link}', format='newline_delimited', sample_size=-1, "
-            "maximum_object_size=16777216, map_inference_threshold=-1)"
+            "maximum_object_size=16777216, records=true, map_inference_threshold=-1)"
         )
         batches, schema = _trimmed(connection, relation)
     except duckdb.Error as error:
@@ -313,15 +350,54 @@ def _for_delta(read: Reading) -> Reading:
     target = pa.schema([pa.field(f.name, _type(f.type), nullable=True) for f in read.schema])
     same = all(a.type.equals(b.type) for a, b in zip(read.schema, target, strict=True))
 
+    temporal = [f.name for f in target if is_.is_date(f.type) or is_.is_timestamp(f.type)]
+
     def cast() -> Iterator[pa.RecordBatch]:
         for batch in read.batches:
             if same:
-                yield batch.cast(target) if batch.schema != target else batch
-                continue
-            arrays = [_cast(a, f) for a, f in zip(batch.columns, target, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=target)
+                made = batch.cast(target) if batch.schema != target else batch
+            else:
+                arrays = [
+                    _cast(a, f, read.warnings) for a, f in zip(batch.columns, target, strict=True)
+                ]
+                made = pa.RecordBatch.from_arrays(arrays, schema=target)
+            for name in temporal:
+                _check_years(made[name], name)
+            yield made
 
     return Reading(read.format, target, cast(), read.warnings, read.total)
+
+
+def _check_years(array: pa.Array, name: str) -> None:
+    """Delta Lake and Python know the years 1 to 9999; beyond them both break."""
+    days = {"us": 86_400_000_000}.get(getattr(array.type, "unit", ""), 1)
+    ends = pc.min_max(array.view(pa.int32() if is_.is_date(array.type) else pa.int64()))
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    if low is not None and (low < FIRST_DAY * days or high >= LAST_DAY * days):
+        raise Invalid(
+            f"The column {name!r} holds times outside the years 1 to 9999.",
+            hint="Leave those rows out, or write the column as text.",
+        )
+
+
+def _duration(array: pa.Array) -> list[str | None]:
+    """Durations in ISO 8601, e.g. `PT90S`, whatever their unit."""
+    digits = {"s": 0, "ms": 3, "us": 6, "ns": 9}[array.type.unit]
+    whole = array.view(pa.int64()).to_pylist()
+    texts = [None if v is None else f"{Decimal(v).scaleb(-digits):f}" for v in whole]
+    return [
+        None if v is None else f"PT{v.rstrip('0').rstrip('.') if '.' in v else v}S" for v in texts
+    ]
+
+
+def _bytes(value: bytes | None) -> str | None:
+    """Bytes as the text they are, or in hexadecimal."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return f"0x{value.hex()}"
 
 
 def _type(type: pa.DataType) -> pa.DataType:
@@ -346,20 +422,35 @@ def _type(type: pa.DataType) -> pa.DataType:
     return pa.string()
 
 
-def _cast(array: pa.Array, field: pa.Field) -> pa.Array:
+def _cast(array: pa.Array, field: pa.Field, warnings: list[str]) -> pa.Array:
     type = field.type
     if array.type.equals(type):
         return array
     if is_.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if is_.is_string(type) and (is_.is_nested(array.type) or is_.is_binary(array.type)):
+    if is_.is_duration(array.type):
+        return pa.array(_duration(array), type)
+    if (
+        is_.is_binary(array.type)
+        or is_.is_large_binary(array.type)
+        or is_.is_fixed_size_binary(array.type)
+        or is_.is_binary_view(array.type)
+    ):
+        return pa.array([_bytes(v) for v in array.to_pylist()], type)
+    if is_.is_string(type) and is_.is_nested(array.type):
         return pa.array(
             [None if v is None else json.dumps(v, default=str) for v in array.to_pylist()], type
         )
     if is_.is_string(type) and is_.is_null(array.type):
         return pa.nulls(len(array), type)
     try:
-        return pc.cast(array, type, safe=not is_.is_timestamp(type))
+        fine = is_.is_timestamp(array.type) and array.type.unit == "ns"
+        made = pc.cast(array, type, safe=not fine)
+        if fine and not made.cast(array.type, safe=False).equals(array):
+            warning = f"{field.name} is kept to the microsecond; what is finer was cut."
+            if warning not in warnings:
+                warnings.append(warning)
+        return made
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         if is_.is_string(type):
             # No rule of Arrow's makes text of it; Python's own words do.

@@ -1,9 +1,10 @@
-"""Where rows come from: an upload, a file of the project, or a query over its products."""
+"""Where rows come from: an upload, a file, a query over products, or a place outside."""
 
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from workbench.core import Context, Invalid, NotFound, blobs
 
@@ -19,8 +20,13 @@ class Source:
     descriptor: int = -1
     """An open descriptor of the file, where following the path again would not be safe."""
 
+    folder: "TemporaryDirectory[str] | None" = None
+    """Holds the file, if it was fetched for this."""
+
     def close(self) -> None:
         """Let go of the file."""
+        if self.folder is not None:
+            self.folder.cleanup()
         if self.descriptor >= 0:
             os.close(self.descriptor)
 
@@ -30,10 +36,11 @@ def open_source(ctx: Context, source: str) -> Source:
 
     Args:
         ctx: The project.
-        source: `blob:blb_…`, `sql:SELECT …`, or a path in the project's files.
+        source: `blob:blb_…`, `sql:SELECT …`, `connection:<name>/<path>`,
+            `connection:<name>?SELECT …`, or a path in the project's files.
 
     Raises:
-        NotFound: There is no such upload or file.
+        NotFound: There is no such upload, file, connection or object.
         Invalid: The path leads out of the project, through a link, or to no regular file.
     """
     kind, _, rest = source.partition(":")
@@ -44,12 +51,16 @@ def open_source(ctx: Context, source: str) -> Source:
         if not rest.strip():
             raise Invalid("The query is empty.", hint="Write sql:SELECT … FROM a_product.")
         return Source("query", sql=rest)
-    descriptor = _open_beneath(ctx.folder / "files", source)
+    if kind == "connection":
+        from .fetching import fetched
+
+        return fetched(ctx, rest)
+    descriptor = open_beneath(ctx.folder / "files", source)
     # The descriptor is what was checked; its path in /proc cannot be swapped for a link.
     return Source(Path(source).name, file=Path(f"/dev/fd/{descriptor}"), descriptor=descriptor)
 
 
-def _open_beneath(root: Path, path: str) -> int:
+def open_beneath(root: Path, path: str) -> int:
     """Open a regular file below a folder, following no link and no `..`."""
     parts = Path(path).parts
     if not parts or Path(path).is_absolute() or ".." in parts or "\0" in path:

@@ -13,6 +13,7 @@ from workbench.core import Invalid, Limited
 from .columns import clean_names
 
 CHUNK = 1 << 20
+CELL_BYTES = 1 << 24
 SNIFFED_BYTES = 1 << 18
 SNIFFED_LINES = 200
 GZIP = b"\x1f\x8b"
@@ -65,10 +66,27 @@ def plain_copy(file: Path, folder: Path, name: str, limit: int, head: int = 0) -
             if head and written >= head:
                 break
     if head and written >= head:
-        data = copy.read_bytes()[:head]
-        cut = data.rfind(b"\n")
-        copy.write_bytes(data[: cut + 1] if cut > 0 else data)
+        copy.write_bytes(_whole_lines(copy.read_bytes()[:head]))
     return copy
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """The beginning of a text up to the end of a row: not inside a character or double quotes."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        newline = b"\n\0" if data.startswith(codecs.BOM_UTF16_LE) else b"\0\n"
+        cut = data.rfind(newline)
+        while cut > 0 and cut % 2:
+            cut = data.rfind(newline, 0, cut + 1)
+        return data[: cut + 2] if cut > 0 else data[: len(data) & ~1]
+    last = cut = data.rfind(b"\n")
+    quotes = data.count(b'"', 0, cut + 1)
+    while cut > 0 and quotes % 2:
+        before = data.rfind(b"\n", 0, cut)
+        quotes -= data.count(b'"', before + 1, cut + 1)
+        cut = before
+    # No such place: the quotes are no delimiters, as in JSON lines.
+    cut = cut if cut > 0 else last
+    return data[: cut + 1] if cut > 0 else data
 
 
 def _parts(file: Path) -> Iterator[bytes]:
@@ -78,10 +96,13 @@ def _parts(file: Path) -> Iterator[bytes]:
 
 
 def _unpacked(file: Path, name: str) -> Iterator[bytes]:
-    unpack = zlib.decompressobj(wbits=31)
+    unpack, inside = zlib.decompressobj(wbits=31), False
     with open(file, "rb") as source:
         while data := source.read(CHUNK // 16):
             while data:
+                if not inside and not (data := data.lstrip(b"\0")):
+                    # Zeros after the last member fill a block, as `tar` and tapes do.
+                    break
                 try:
                     part = unpack.decompress(data, CHUNK)
                 except zlib.error as error:
@@ -91,12 +112,12 @@ def _unpacked(file: Path, name: str) -> Iterator[bytes]:
                     ) from error
                 if part:
                     yield part
-                data = unpack.unconsumed_tail
+                data, inside = unpack.unconsumed_tail, not unpack.eof
                 if unpack.eof:
                     # A gzip file may have several members, one after the other.
                     data = unpack.unused_data
                     unpack = zlib.decompressobj(wbits=31)
-    if not unpack.eof and unpack.unconsumed_tail:
+    if inside:
         raise Invalid(f"{name} is cut off.", hint="Send the whole file.")
 
 
@@ -197,6 +218,7 @@ def dialect_of(file: Path, name: str, delimiter: str = "") -> Dialect:
 
 
 def _records(lines: list[str], delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(CELL_BYTES)
     try:
         for number, row in enumerate(csv.reader(lines, delimiter=delimiter)):
             if number >= SNIFFED_LINES:
@@ -222,9 +244,14 @@ def _number(cell: str) -> bool:
 def first_ragged(file: Path, dialect: Dialect) -> tuple[int, int, int] | None:
     """The first line that is not as wide as the header: (line, its values, the header's)."""
     width = len(dialect.names)
+    csv.field_size_limit(CELL_BYTES)
     with open(file, encoding="utf-8-sig", newline="") as source:
         reader = csv.reader(source, delimiter=dialect.delimiter)
-        for row in reader:
-            if row and len(row) != width:
-                return reader.line_num, len(row), width
+        try:
+            for row in reader:
+                if row and len(row) != width:
+                    return reader.line_num, len(row), width
+        except csv.Error:
+            # An endless field: what the reader of the whole file says stands.
+            return None
     return None

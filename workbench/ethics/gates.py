@@ -4,31 +4,29 @@ from pathlib import Path
 
 from workbench.core import Context
 from workbench.models import Model
+from workbench.models.ports import RELEASES
 
 from .types import Gate, Report, reports
-
-GUARDED = frozenset({"production", "champion", "released"})
-"""Aliases that mean the model decides about people."""
 
 RULE = "A model in production has a fairness report on its own version, and it passes."
 
 
 def decide(ctx: Context, model: Model, alias: str) -> Gate:
     """The gate's answer for a model and an alias, from the newest report on that version."""
-    report = _newest_report(ctx, model) if alias in GUARDED else None
+    report = _newest_report(ctx, model) if alias in RELEASES else None
     reasons = _reasons(model, alias, report)
     return Gate(
         model=model.ref,
         alias=alias,
         allowed=not reasons,
-        rule=RULE if alias in GUARDED else "No rule guards this alias.",
+        rule=RULE if alias in RELEASES else "No rule guards this alias.",
         reasons=reasons,
         report=report.id if report else None,
     )
 
 
 def _reasons(model: Model, alias: str, report: Report | None) -> list[str]:
-    if alias not in GUARDED:
+    if alias not in RELEASES:
         return []
     if report is None:
         return [f"{model.name}@{model.version} has no fairness report: assess it first."]

@@ -5,18 +5,22 @@ Each process has a log of its own, so that no project reads the hub's; and each 
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+
+from workbench.core.logfiles import LIMIT_BYTES, turn_over
 
 from .processes import die_with_parent
 
-LIMIT_BYTES = 10 * 1024**2
-
 
 def become(log: Path, command: list[str]) -> None:
-    """Replace this process by the command. The log is turned over once it is 10 MiB large."""
+    """Replace this process by the command.
+
+    A log of more than 10 MiB is turned over: here, and by the service while it is written to.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LIMIT_BYTES:
-        log.replace(log.with_suffix(".log.1"))
+        turn_over(log, datetime.now(UTC))
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -33,10 +33,11 @@ def config_file() -> Path:
 
 def prepare() -> dict[str, str | None]:
     """See the module."""
-    home = load_settings().home
+    settings = load_settings()
+    home = settings.home
     proxy = find_proxy(home) or install_proxy(home)
     token = None
-    if first_account(home) is None:
+    if first_account(settings) is None:
         token = issue(home, local_person(), admin=True, now=datetime.now(UTC))
     found = {"config": str(config_file()), "node": str(node()), "proxy": str(proxy)}
     return {**found, "welcome": token}

@@ -2,9 +2,13 @@
 
 import asyncio
 import ctypes
+import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -45,6 +49,19 @@ def is_same(pid: int, created: float) -> bool:
         return bool(alive and abs(process.create_time() - created) < 0.1)
     except psutil.NoSuchProcess:
         return False
+
+
+@contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """A name of that path which fits in the 108 bytes of a unix socket's address."""
+    if len(os.fsencode(path)) < 108:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 async def stop_tree(pid: int, grace_s: float) -> None:

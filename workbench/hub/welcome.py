@@ -1,162 +1,64 @@
-"""One-time links that make an account or set its password: a first administrator's, a guest's.
-
-Whoever may write to the Studio's home may make one. Only the digest of a link is kept, in
-`keys/welcome.json`, readable by the owner alone.
-"""
+"""The first administrator, and `python -m workbench.hub.welcome`: a one-time link's token."""
 
 import argparse
-import hashlib
 import json
-import os
-import re
-import secrets
-import sqlite3
 import sys
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
+import sqlalchemy as sa
 
-from workbench.core import (
-    Forbidden,
-    Invalid,
-    Record,
-    WorkbenchError,
-    load_settings,
-    local_person,
-)
+from workbench.core import Invalid, Settings, WorkbenchError, load_settings, local_person
+from workbench.core.databases import connect, explained, locate
+from workbench.core.store import stores
+from workbench.security.welcome import Link, check_name, issue, look, spend
 
-LIFE = timedelta(hours=24)
-KEPT = 100
-HINT = "Whoever runs this Studio gets a new one with `workbench welcome`."
-NAME = r"[a-z0-9][a-z0-9._-]{0,31}"
+__all__ = ["Link", "check_name", "first_account", "hub_database", "issue", "look", "spend"]
 
 
-class Link(Record):
-    """A link that was given out."""
-
-    sha256: str
-    name: str
-    """The account it is for; a first administrator may choose another."""
-    admin: bool
-    expires_at: datetime
-    used_at: datetime | None = None
-
-
-def check_name(name: str) -> str:
-    """A person's name, in the form accounts have.
+def hub_database(settings: Settings) -> sa.URL:
+    """Where JupyterHub keeps its accounts, sessions and tokens.
 
     Raises:
-        Invalid: It has other characters than a–z, 0–9, `.`, `_` and `-`, or too many.
+        Invalid: The Studio's records are there: both would call their schema by one table.
     """
-    if re.fullmatch(NAME, name):
-        return name
-    raise Invalid(
-        f"Nobody can be called {name[:40]!r} here.",
-        hint="A name has 1 to 32 of a–z, 0–9, “.”, “_” and “-”, and begins with a letter or digit.",
-    )
-
-
-def issue(home: Path, name: str, *, admin: bool, now: datetime) -> str:
-    """A new link for that person; an earlier one that was not used stops working.
-
-    Returns:
-        The token: 32 random bytes in URL-safe base 64, kept nowhere.
-    """
-    check_name(name)
-    token = secrets.token_urlsafe(32)
-    new = Link(sha256=_digest(token), name=name, admin=admin, expires_at=now + LIFE)
-    with _locked(home):
-        others = [one for one in _read(home) if one.name != name or one.used_at]
-        _write(home, [*others, new][-KEPT:])
-    return token
-
-
-def look(home: Path, token: str, now: datetime) -> Link:
-    """The link of that token, if it may still be used.
-
-    Raises:
-        Forbidden: There is none, it was used, or it is older than a day.
-    """
-    found = next((one for one in _read(home) if one.sha256 == _digest(token)), None)
-    if found is None:
-        raise Forbidden("This link is not one of this Studio’s, or was replaced.", hint=HINT)
-    if found.used_at is not None:
-        raise Forbidden(
-            f"This link was used on {_said(found.used_at)}; it works once.",
-            hint=f"Sign in with the name and password chosen then. {HINT}",
+    own = locate(settings.hub_db_url, settings.home, "hub.sqlite")
+    records = locate(settings.urls.get(stores.name, stores.default), settings.home, "studio.db")
+    if _place(own) == _place(records):
+        raise Invalid(
+            f"JupyterHub cannot keep its accounts in the database {own.database} of the Studio's "
+            "records.",
+            hint="Make a database of its own for `hub_db_url`; the same server may hold both.",
         )
-    if now > found.expires_at:
-        raise Forbidden(f"This link expired on {_said(found.expires_at)}.", hint=HINT)
-    return found
+    return own
 
 
-def spend(home: Path, token: str, now: datetime) -> Link:
-    """Use the link up. Of two who try at once, one gets it.
+def _place(url: sa.URL) -> tuple[object, ...]:
+    where = url.query.get("host"), url.query.get("port"), url.query.get("options")
+    return url.host, url.port, url.database, *where
+
+
+def first_account(settings: Settings) -> str | None:
+    """The name of the first administrator who can sign in; None before there is one.
 
     Raises:
-        Forbidden: As `look`.
+        Unavailable: JupyterHub's database cannot be reached.
     """
-    with _locked(home):
-        link = look(home, token, now)
-        used = link.model_copy(update={"used_at": now})
-        _write(home, [used if one.sha256 == link.sha256 else one for one in _read(home)])
-    return used
-
-
-def first_account(home: Path) -> str | None:
-    """The name of the first administrator who can sign in; None before there is one."""
-    file = home / "hub.sqlite"
-    if not file.is_file():
+    url = hub_database(settings)
+    if url.drivername == "sqlite" and not Path(str(url.database)).is_file():
         return None
     query = (
         "SELECT i.username FROM users_info i JOIN users u ON u.name = i.username"
         " WHERE i.is_authorized AND u.admin ORDER BY i.id LIMIT 1"
     )
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
-        try:
-            row = database.execute(query).fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):
+    engine = connect(url)
+    try:
+        with explained(), engine.connect().execution_options(reading=True) as database:
+            if not {"users", "users_info"} <= set(sa.inspect(database).get_table_names()):
                 return None
-            raise
-    return str(row[0]) if row else None
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _said(when: datetime) -> str:
-    return f"{when:%-d %B %Y at %H:%M} UTC"
-
-
-def _file(home: Path) -> Path:
-    return home / "keys" / "welcome.json"
-
-
-def _locked(home: Path) -> FileLock:
-    _file(home).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return FileLock(home / "keys" / "welcome.lock", mode=0o600)
-
-
-def _read(home: Path) -> list[Link]:
-    file = _file(home)
-    if not file.is_file():
-        return []
-    return [Link.model_validate(one) for one in json.loads(file.read_text())["links"]]
-
-
-def _write(home: Path, links: list[Link]) -> None:
-    file = _file(home)
-    new = file.with_suffix(".new")
-    body = json.dumps({"links": [one.model_dump(mode="json") for one in links]}, indent=1)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        out.write(body)
-        out.flush()
-        os.fsync(out.fileno())
-    new.replace(file)
+            return database.execute(sa.text(query)).scalar()
+    finally:
+        engine.dispose()
 
 
 def main() -> None:
@@ -164,11 +66,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="workbench.hub.welcome")
     parser.add_argument("name", nargs="?", default="")
     parser.add_argument("--person", action="store_true", help="no administrator")
+    parser.add_argument("--drop-second-factor", action="store_true", help="for a lost device")
     asked = parser.parse_args()
-    home = load_settings().home
-    name = asked.name or first_account(home) or local_person()
+    settings = load_settings()
     try:
-        token = issue(home, name, admin=not asked.person, now=datetime.now(UTC))
+        name = asked.name or first_account(settings) or local_person()
+        token = issue(
+            settings.home,
+            name,
+            admin=not asked.person,
+            now=datetime.now(UTC),
+            drops_factor=asked.drop_second_factor,
+        )
     except WorkbenchError as error:
         print(json.dumps(error.as_problem()))
         sys.exit(1)

@@ -7,6 +7,9 @@ from workbench.core import Context, Port, Record
 
 from .types import Model
 
+RELEASES = frozenset({"production", "champion", "released"})
+"""Aliases that let a model loose on people: guarded by the gate, and given by a person only."""
+
 
 class Run(Record):
     """A training as a registry keeps it."""

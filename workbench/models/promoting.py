@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from workbench.core import Context, Invalid, Refused
+from workbench.core import Context, Forbidden, Invalid, Refused
 
-from .ports import gates, registries
+from .ports import RELEASES, gates, registries
 from .types import Model, models
 
 
@@ -24,6 +24,12 @@ def give_alias(ctx: Context, model: str, alias: str) -> Model:
         raise Refused(
             f"{found.name}@{found.version} may not become {alias}: {' '.join(answer.reasons)}",
             hint=f"Assess it (ethics.assess, model={found.ref}), or promote another version.",
+        )
+    if alias in RELEASES and not ctx.actor.fresh:
+        raise Forbidden(
+            f"Releasing {found.name}@{found.version} to {alias} needs a person to confirm who "
+            "they are.",
+            hint="Do it on the model's page among the Studio's own pages, not from a project.",
         )
     holders = [
         each

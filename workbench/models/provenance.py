@@ -1,4 +1,8 @@
-"""What made a model: the Studio's version and commit, the packages that touch the numbers."""
+"""What made a model: the Studio's version and commit, the packages that touch the numbers.
+
+Models are made by the Studio's own code with its own packages. What the project installed for
+itself is told besides: its notebooks prepared the data with it.
+"""
 
 import shutil
 import subprocess
@@ -6,6 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import workbench
+from workbench.core import Store
+from workbench.environments import locked
+
+from .types import Installed
 
 PACKAGES = ("lightgbm", "mlflow", "numpy", "pyarrow", "scikit-learn", "torch")
 
@@ -19,6 +27,13 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def installed(store: Store, project: str) -> Installed | None:
+    """What the project installed for itself; None if nothing."""
+    found = locked(store, project)
+    kept = {name: value for name, value in found.items() if name in Installed.model_fields}
+    return Installed(**kept) if found else None
 
 
 def code() -> str:

@@ -21,7 +21,7 @@ from .estimators import CLASSIFIERS, REGRESSORS, Array, Estimator, Lesson, fit_e
 from .features import Features, fit
 from .nearby import find_columns
 from .ports import Registered, Run, registries
-from .provenance import code, environment
+from .provenance import code, environment, installed
 from .rows import FILE, UntouchedRows, write_untouched
 from .splits import Parts, split_rows
 from .targets import Target, read_target
@@ -193,6 +193,7 @@ def keep(
         "digest": "",
         "code": code(),
         "environment": environment(),
+        "installed": installed(ctx.store, ctx.project),
         "made_at": ctx.now(),
         "made_by": str(ctx.actor),
     }
@@ -346,6 +347,7 @@ def _run(ctx: Context, model: Model, epochs: list[dict[str, float]], params: dic
             "workbench.code": model.code,
             "workbench.seed": str(model.seed),
             "workbench.environment": json.dumps(model.environment),
+            "workbench.installed": model.installed.model_dump_json() if model.installed else "",
             "workbench.verdict": model.verdict,
             "workbench.actor": model.made_by,
         },

@@ -40,6 +40,16 @@ class Split(Record):
     explained: str
 
 
+class Installed(Record):
+    """The packages that a project had installed for itself; `environments` keeps the whole lock."""
+
+    environment: str
+    """`env_…@1`"""
+    digest: str
+    """`sha256:…` over the lock and the version of Python."""
+    python: str
+
+
 class Model(Record):
     """A trained and registered model. `mdl_…@1` names one version."""
 
@@ -83,7 +93,9 @@ class Model(Record):
     code: str
     """Version of the Studio and git commit that trained it."""
     environment: dict[str, str]
-    """Package → version of what touched the numbers."""
+    """Package → version of what touched the numbers: the Studio's own."""
+    installed: Installed | None = None
+    """What the project's notebooks had besides; None while they use the Studio's packages."""
     made_at: datetime
     made_by: str
     elapsed_s: float

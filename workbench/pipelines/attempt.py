@@ -1,13 +1,14 @@
 """One attempt of a job, in a process of its own.
 
-Reads its order as one JSON line on standard input; the end of standard input means the engine
-is gone, and the attempt ends too: nobody works unsupervised, and the fencing number makes sure
-that it could not commit anyway.
+Reads its order as one JSON line on standard input, and `stop` if it is to stop; the end of
+standard input means the engine is gone, and the attempt ends too: nobody works unsupervised, and
+the fencing number makes sure that it could not commit anyway.
 """
 
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -16,12 +17,16 @@ from typing import Any
 from workbench.core import Actor, Cancelled, Context, Engines, Settings, WorkbenchError, commit
 from workbench.core.context import utc_now
 from workbench.core.door import acting, undo
+from workbench.core.logs import configure_logging
 from workbench.core.store import stores
 
 from . import ledger
 
 log = logging.getLogger(__name__)
 FLUSH_S = 0.15
+MIB = 1024 * 1024
+stopping = threading.Event()
+"""Somebody asked this attempt to stop."""
 
 
 class Teller:
@@ -29,7 +34,7 @@ class Teller:
 
     def __init__(self, engines: Engines, id: str, attempt: int) -> None:
         self.id, self.attempt = id, attempt
-        self.stopped = threading.Event()
+        self.stopped = stopping
         self._store = engines.get(stores)
         self._told: list[tuple[str, str, dict[str, float]]] = []
         self._progress: float | None = None
@@ -100,10 +105,10 @@ def run(order: dict[str, Any]) -> None:
     if row is None:
         return
     teller = Teller(engines, id, attempt)
-    signal.signal(signal.SIGTERM, lambda *_: teller.stopped.set())
     actor = Actor.model_validate(row.actor)
     ctx = Context(actor, row.project, engines, trace=row.trace, job=teller)
     ctx.note(job=id)
+    known = {"trace": row.trace, "actor": str(actor), "project": row.project, "job": id}
     state: Any
     try:
         with acting(ctx):
@@ -124,20 +129,24 @@ def run(order: dict[str, Any]) -> None:
     except Cancelled:
         state, problem = "cancelled", None
     except WorkbenchError as error:
+        # The sentence stands in the job; it may be personal, and the log is not.
+        log.info("the job failed: %s", type(error).__name__, extra=known)
         state, problem = "failed", error.as_problem()
     except MemoryError:
-        log.exception("out of memory")
+        log.exception("out of memory", extra=known)
         state = "failed"
         problem = WorkbenchError(
             f"{row.action} ran out of memory.", hint="Use fewer rows or columns, then retry."
         ).as_problem()
     except Exception:
-        log.exception("the job failed", extra={"job": id, "trace": row.trace})
+        log.exception("the job failed", extra=known)
         state = "failed"
         problem = WorkbenchError(
             f"{row.action} failed in a way we did not foresee (id {row.trace}).",
-            hint=f"Give an administrator that id; the cause is in logs/jobs/{id}.log.",
+            hint=f"Give an administrator that id; `workbench logs {row.trace}` finds the cause.",
         ).as_problem()
+    if problem is not None:
+        problem["trace"] = row.trace
     undo(ctx)
     teller.close()
     ended = ctx.fresh(trace=row.trace, refs={"job": id})
@@ -153,17 +162,22 @@ def run(order: dict[str, Any]) -> None:
 def main() -> None:
     """Entry of the attempt's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.basicConfig(level=order["settings"]["log_level"])
+    if memory := order.get("memory_mb"):
+        resource.setrlimit(resource.RLIMIT_DATA, (int(memory * MIB),) * 2)
+    threading.Thread(target=_heed, daemon=True).start()
+    configure_logging(Settings.model_validate(order["settings"]))
     run(order)
     sys.stdout.flush()
     # Libraries may leave threads that never end; everything that counts is committed.
     os._exit(0)
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
+def _heed() -> None:
+    for line in sys.stdin:
+        if line.strip() == "stop":
+            stopping.set()
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 

@@ -1,4 +1,5 @@
-"""The default job engine: DBOS on SQLite keeps what is to be done; a process runs each attempt.
+"""The job engine: DBOS, on SQLite or PostgreSQL, keeps what is to be done, and a process runs
+each attempt.
 
 Acknowledgement: a job is accepted when its row and event are committed. Between that commit and
 DBOS's own, a crash leaves a queued row that DBOS does not know: `launch` hands it over again,
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
@@ -25,12 +27,21 @@ from workbench.core import (
     Context,
     Engines,
     Job,
+    Limited,
+    Settings,
     Unavailable,
+    catalogue,
     commit,
     new_id,
 )
 from workbench.core.context import utc_now
+from workbench.core.databases import locate
+from workbench.core.measures import jobs as ended
 from workbench.core.store import stores
+from workbench.security import sandbox
+from workbench.security.bounds import Bounds, bounds_of
+from workbench.security.limits import limit_of
+from workbench.security.veil import start_veiled, veiled
 
 from . import ledger
 
@@ -53,7 +64,7 @@ class DurableJobs:
 
     def __init__(self, url: str, home: Path) -> None:
         self._home = home
-        self._url = url.removeprefix("dbos+")
+        self._url = locate(url.removeprefix("dbos+"), home, "jobs.db")
         self._lock = FileLock(home / "jobs.lock", timeout=0)
         self._launching = threading.Lock()
         self._launched = False
@@ -64,6 +75,13 @@ class DurableJobs:
     def plan(self, ctx: Context, action: str, request: dict[str, Any]) -> Job:
         """See `workbench.core.jobs.Jobs`."""
         self._engines = ctx.engines
+        sandbox.check_apart(ctx.settings)
+        limit = limit_of(ctx.store, ctx.project, "jobs", ctx.settings.project_jobs or None)
+        if limit is not None and ledger.active(ctx.store, ctx.project) >= limit:
+            raise Limited(
+                f"This project has {limit:.0f} jobs waiting or running, and may have no more.",
+                hint="Wait for one to end, or cancel one.",
+            )
         return Job(
             id=new_id("job"),
             action=action,
@@ -124,9 +142,7 @@ class DurableJobs:
 
             config: DBOSConfig = {
                 "name": "workbench",
-                "system_database_url": self._url
-                if self._url.startswith("postgresql")
-                else f"sqlite:///{self._home / 'jobs.db'}",
+                "system_database_url": self._url.render_as_string(hide_password=False),
                 "application_version": "1",
                 "executor_id": "studio",
                 "log_level": "ERROR",
@@ -141,7 +157,7 @@ class DurableJobs:
             DBOS.register_queue(
                 QUEUE,
                 worker_concurrency=engines.settings.job_slots,
-                polling_interval_sec=0.1,
+                polling_interval_sec=0.3,
                 on_conflict="always_update",
             )
             self._launched = True
@@ -197,19 +213,17 @@ class DurableJobs:
             return "nothing to do"
         logs = engines.settings.home / "logs" / "jobs"
         logs.mkdir(parents=True, exist_ok=True)
+        row = ledger.row_of(store, id)
+        assert row is not None
         with open(logs / f"{id}.log", "ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "workbench.pipelines.attempt"],
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
+            bounds = bounds_of(store, row.project)
+            process = _started(engines.settings, row, bounds, out)
         assert process.stdin is not None
         order = {
             "settings": engines.settings.model_dump(mode="json"),
             "job": id,
             "attempt": attempt,
+            "memory_mb": bounds.memory_mb,
         }
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()
@@ -220,6 +234,10 @@ class DurableJobs:
         row = ledger.row_of(store, id)
         if row is not None and row.state == "running" and row.attempt == attempt:
             self._explain(id, row, process.returncode, outcome)
+            row = ledger.row_of(store, id)
+        if row is not None and row.finished_at and row.started_at:
+            took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.started_at)
+            ended.observe((row.action, row.state), took.total_seconds())
         return outcome
 
     def _watch(
@@ -231,7 +249,7 @@ class DurableJobs:
         while process.poll() is None:
             now = time.monotonic()
             if stopping and now - stopping > GRACE_S:
-                _signal(process, signal.SIGKILL)
+                _kill(process)
             elif not stopping:
                 asked = _closing.is_set()
                 if (changed := store.token()) != token:
@@ -242,7 +260,7 @@ class DurableJobs:
                     asked, outcome = True, "timeout"
                 if asked:
                     stopping = now
-                    _signal(process, signal.SIGTERM)
+                    _tell_to_stop(process)
             time.sleep(POLL_S)
         return outcome
 
@@ -256,7 +274,7 @@ class DurableJobs:
                 f"{row.action} ran longer than {limit:g} s and was stopped.",
                 "Ask for less, or raise `job_limit_s`.",
             )
-        elif code == -signal.SIGKILL:
+        elif code in (-signal.SIGKILL, 128 + signal.SIGKILL):
             why = (
                 f"{row.action} was killed after {row.note or 'it started'!r}, "
                 "most likely because the machine ran out of memory.",
@@ -265,9 +283,10 @@ class DurableJobs:
         else:
             why = (
                 f"{row.action} stopped without an answer (exit {code}).",
-                f"An administrator finds the cause in logs/jobs/{id}.log.",
+                f"An administrator finds the cause: `workbench logs {id}`.",
             )
-        problem = Unavailable(why[0], hint=why[1]).as_problem()
+        problem = Unavailable(why[0], hint=why[1]).as_problem() | {"trace": row.trace}
+        log.warning("the job failed: %s", outcome, extra={"trace": row.trace, "job": id})
         return self._end(id, "failed", problem)
 
     def _end(self, id: str, state: Any, error: dict[str, Any] | None = None) -> None:
@@ -308,8 +327,46 @@ def _workflow() -> Any:
     return _registered[0]
 
 
-def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+def _started(
+    settings: Settings, row: Any, bounds: Bounds, out: BinaryIO
+) -> "subprocess.Popen[bytes]":
+    """The process of an attempt: veiled, unless its action has to reach more or nothing can be."""
+    command = [sys.executable, "-m", "workbench.pipelines.attempt"]
+    given: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": out, "stderr": out}
+    act = catalogue.get(row.action)
+    if (act is None or act.reach == "project") and not sandbox.why_not():
+        return start_veiled(
+            command, veiled(settings, row.project, bounds), **given, start_new_session=True
+        )
+    return subprocess.Popen(
+        command,
+        **given,
+        start_new_session=True,
+        env=_without_tokens(),
+        preexec_fn=bounds.take if bounds else None,
+    )
+
+
+def _without_tokens() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("JUPYTERHUB_") and name != "WORKBENCH_TOKEN"
+    }
+
+
+def _tell_to_stop(process: "subprocess.Popen[bytes]") -> None:
+    """Not by a signal: the sandbox would end at once, and what was begun could not be undone."""
+    assert process.stdin is not None
     try:
-        os.killpg(process.pid, number)
+        process.stdin.write(b"stop\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        log.debug("the attempt had ended", extra={"pid": process.pid})
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         log.debug("the attempt had ended", extra={"pid": process.pid})

@@ -92,6 +92,17 @@ def unfinished(store: Store) -> Sequence[sa.Row[Any]]:
         ).all()
 
 
+def active(store: Store, project: str) -> int:
+    """How many jobs of a project wait or run."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(jobs.c.project == project, jobs.c.state.not_in(FINISHED))
+    )
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def row_of(store: Store, id: str) -> sa.Row[Any] | None:
     """The row of a job, whatever its project."""
     with store.read() as connection:

@@ -2,13 +2,16 @@
 
 import re
 import shutil
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from workbench.core import (
     Actor,
+    Conflict,
     Context,
     Engines,
     Invalid,
@@ -33,6 +36,8 @@ projects = sa.Table(
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("owner", sa.String(128), nullable=False),
     sa.Column("made_at", sa.String(40), nullable=False),
+    sa.Column("archived_at", sa.String(40)),
+    sa.Column("limits", sa.JSON(none_as_null=True)),
     sa.UniqueConstraint("owner", "name"),
 )
 
@@ -55,15 +60,75 @@ def check_name(name: str) -> str:
     )
 
 
+def check_person(name: str) -> str:
+    """The actor string of a person, `person:<name>`.
+
+    Raises:
+        Invalid: Nobody can be called that.
+    """
+    if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,31}", name):
+        return f"person:{name}"
+    raise Invalid(
+        f"Nobody can be called {name[:80]!r}.",
+        hint="The name a person signs in with: lower-case letters, digits, . _ and -, at most 32.",
+    )
+
+
+def here(ctx: Context, wanted: str) -> Project:
+    """The Context's own project, under the id or name somebody gave: policy knows of no other.
+
+    Raises:
+        NotFound: It is called something else, or is gone.
+    """
+    with ctx.store.read() as connection:
+        row = connection.execute(sa.select(projects).where(projects.c.id == ctx.project)).first()
+    if row is None or wanted not in (row.id, row.name):
+        raise NotFound(
+            f"The project chosen here is not {wanted!r}.",
+            hint="Choose that project (`--project`, `connect(project=…)`), then repeat.",
+        )
+    return record(row, role_of(ctx.store, ctx.actor, row.id) or "viewer")
+
+
+def held(tx: sa.Connection, project: str) -> sa.Row[Any]:
+    """A project's row, which nobody else changes until the transaction ends.
+
+    Raises:
+        NotFound: The project was deleted meanwhile.
+    """
+    row = tx.execute(sa.select(projects).where(projects.c.id == project).with_for_update()).first()
+    if row is None:
+        raise NotFound(f"There is no project {project!r} any more.", hint="List your projects.")
+    return row
+
+
+def archived(store: Store, project: str) -> bool:
+    """Whether a project can only be read; False for one that does not exist."""
+    query = sa.select(projects.c.archived_at).where(projects.c.id == project)
+    with store.read() as connection:
+        return connection.execute(query).scalar() is not None
+
+
+def closed(store: Store, ids: Collection[str]) -> dict[str, bool]:
+    """Those of the projects in which nothing may run any more: archived (True), gone (False)."""
+    query = sa.select(projects.c.id, projects.c.archived_at).where(projects.c.id.in_(ids))
+    with store.read() as connection:
+        known = {row.id: row.archived_at for row in connection.execute(query)}
+    return {id: id in known for id in ids if known.get(id) is not None or id not in known}
+
+
 def visible(store: Store, actor: Actor) -> list[Project]:
     """The projects an actor is in (all, for an administrator), newest first."""
+    if actor.within:
+        only = find(store, actor, actor.within)
+        return [only] if only else []
     query = sa.select(projects).order_by(projects.c.id.desc())
     mine = sa.select(grants.c.project, grants.c.role).where(grants.c.actor == str(actor))
     with store.read() as connection:
         roles = {row.project: row.role for row in connection.execute(mine)}
         if not (actor.admin and actor.kind == "person"):
             query = query.where(projects.c.id.in_(roles))
-        return [_record(row, roles.get(row.id, "owner")) for row in connection.execute(query).all()]
+        return [record(row, roles.get(row.id, "owner")) for row in connection.execute(query).all()]
 
 
 def find(store: Store, actor: Actor, name_or_id: str) -> Project | None:
@@ -77,9 +142,9 @@ def find(store: Store, actor: Actor, name_or_id: str) -> Project | None:
     for row in rows:
         role = role_of(store, actor, row.id)
         if role is not None and (
-            row.name != PERSONAL or row.owner == str(actor) or row.id == name_or_id
+            row.name != PERSONAL or row.owner == str(actor) or row.id == name_or_id or actor.within
         ):
-            return _record(row, role)
+            return record(row, role)
     return None
 
 
@@ -90,16 +155,20 @@ def resolve(engines: Engines, actor: Actor, wanted: str | None) -> str:
         NotFound: The actor is in no project of that name or id.
     """
     store = engines.get(store_port)
+    wanted = wanted or actor.within or None
     found = find(store, actor, wanted or PERSONAL)
     if found is None and (wanted or PERSONAL) == PERSONAL and actor.name:
         ctx = Context(actor, "", engines)
-        made = call_here(
-            ctx,
-            "projects.create_project",
-            {"name": PERSONAL, "title": f"{actor.name}'s own"},
-            key=f"default-{actor}",
-        )
-        return str(made.id)
+        try:
+            made = call_here(
+                ctx,
+                "projects.create_project",
+                {"name": PERSONAL, "title": f"{actor.name}'s own"},
+            )
+            return str(made.id)
+        except Conflict:
+            # Somebody else asked at the same moment. No key: it would answer one deleted since.
+            found = find(store, actor, PERSONAL)
     if found is None:
         known = ", ".join(p.name for p in visible(store, actor)) or "none yet"
         raise NotFound(
@@ -115,27 +184,26 @@ def home(engines: Engines, actor: Actor) -> str:
     return chosen or resolve(engines, actor, None)
 
 
-def home_project(settings: Settings, person: str, admin: bool = False) -> tuple[str, Path]:
-    """The project a person's JupyterLab opens in, and its folder of files.
-
-    The folder is made if need be, with the Studio's own notebooks in it.
-    """
-    engines = Engines(settings)
-    try:
-        actor = Actor(name=person, admin=admin)
-        project = home(engines, actor)
-        folder = settings.home / "projects" / project / "files"
-        folder.mkdir(parents=True, exist_ok=True)
+def prepare_folder(settings: Settings, project: str) -> Path:
+    """The folder of a project's files, made if need be, with the Studio's own notebooks in it."""
+    folder = settings.home / "projects" / project / "files"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Once somebody has worked in it, a name in it may be a link to anywhere.
+    if not any(folder.iterdir()):
         for notebook in shipped("notebooks").glob("*.ipynb"):
-            if not (folder / notebook.name).exists():
-                shutil.copyfile(notebook, folder / notebook.name)
-        return project, folder
-    finally:
-        engines.close()
+            shutil.copyfile(notebook, folder / notebook.name)
+    return folder
 
 
-def _record(row: sa.Row[tuple[object, ...]], role: str) -> Project:
+def record(row: sa.Row[Any], role: str) -> Project:
+    """A row as a Project, for somebody with that role."""
     body = dict(row._mapping)
+    since = body["archived_at"]
     return Project.model_validate(
-        body | {"role": role, "made_at": datetime.fromisoformat(body["made_at"])}
+        body
+        | {
+            "role": role,
+            "made_at": datetime.fromisoformat(body["made_at"]),
+            "archived_at": datetime.fromisoformat(since) if since else None,
+        }
     )

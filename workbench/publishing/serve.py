@@ -23,10 +23,13 @@ from workbench.core import (
     WorkbenchError,
     load_settings,
     local_person,
+    new_id,
     shipped,
     whereabouts,
 )
 from workbench.core.errors import MEDIA_TYPE
+from workbench.core.logs import configure_logging
+from workbench.core.store import stores
 from workbench.projects.spaces import TOUR
 from workbench.security.guard import Guard, HubGuard, LocalGuard, check_origin
 
@@ -59,11 +62,15 @@ class Behind:
         request = HTTPConnection(scope)
         path = scope["path"].removeprefix(self._prefix)
         try:
-            check_origin(request, self._engines.settings.hosts)
+            check_origin(request, self._engines.settings.names)
             if path == "/oauth_callback" and isinstance(self._guard, HubGuard):
                 return await (await self._guard.signed_in(request))(scope, receive, send)
             who = await self._guard.identify(request)
         except WorkbenchError as error:
+            error.trace = error.trace or new_id("trc")
+            if error.status != 401:
+                kind = type(error).__name__
+                log.info("%s at the door", kind, extra={"trace": error.trace, "outcome": kind})
             return await self._refuse(error, request)(scope, receive, send)
         if path in ("", "/"):
             return await self._index()(scope, receive, send)
@@ -92,6 +99,7 @@ class Behind:
             return self._guard.sign_in(str(request.url.path) + _query(request))
         if page:
             text = f"<h1>{escape(str(error))}</h1><p>{escape(error.hint)}</p>"
+            text += f"<p>Quote <code>{error.trace}</code> when you ask about it.</p>"
             return HTMLResponse(text, status_code=error.status)
         return JSONResponse(error.as_problem(), status_code=error.status, media_type=MEDIA_TYPE)
 
@@ -131,7 +139,7 @@ def _panel(engines: Engines, prefix: str) -> "FastAPI":
         include_headers=[],
         include_cookies=[],
         # The guard has compared Origin with Host already; any port of ours may be the proxy's.
-        websocket_origins=[f"{host}:*" for host in engines.settings.hosts],
+        websocket_origins=[f"{host}:*" for host in engines.settings.names],
     )
     return app
 
@@ -163,10 +171,10 @@ def serve() -> None:
     """Run the dashboards' service until it is told to stop."""
     workbench.load_rooms()
     settings = load_settings()
-    logging.basicConfig(level=settings.log_level)
+    configure_logging(settings)
     engines = Engines(settings)
     told = whereabouts()
-    local = LocalGuard(settings.home, local_person())
+    local = LocalGuard(settings.home, local_person(), engines.get(stores))
     guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
     address = urlparse(told.service_url or "http://127.0.0.1:0")
     prefix = (told.service_prefix if told.service_url else "/services/dashboards/").rstrip("/")
@@ -175,7 +183,8 @@ def serve() -> None:
         Behind(guard, engines, prefix),
         host=address.hostname or "127.0.0.1",
         port=address.port or 0,
-        log_level="warning",
+        log_config=None,
+        access_log=False,
         proxy_headers=False,
     )
 

@@ -3,6 +3,7 @@
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -11,11 +12,16 @@ from urllib.parse import urlencode
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 
-from workbench.core import Actor, Forbidden, Unauthenticated
+from workbench.core import Actor, Forbidden, Store, Unauthenticated
+from workbench.core.context import utc_now
+
+from .sessions import PREFIX, confirmation, find
 
 COOKIE = "workbench-studio"
 STATE_COOKIE = "workbench-studio-state"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SOCKET = "socket"
+"""The host of a client on the Studio's socket; its port is the number of its process."""
 
 
 class Asker(NamedTuple):
@@ -34,17 +40,80 @@ class Guard(Protocol):
 
 
 class LocalGuard:
-    """Knows whoever can read this home's key: the person who runs the Studio, as administrator."""
+    """Knows whoever can read this home's key: the person who runs the Studio, as administrator.
 
-    def __init__(self, home: Path, person: str) -> None:
+    And whoever has a session of the Studio's: a person at a project's origin, or a project's code.
+
+    Args:
+        home: Where its key is.
+        person: Who runs it.
+        store: Where sessions are kept.
+        within: A process → the project in whose sandbox it runs, empty if in none; None where
+            there is no sandbox.
+        pods_port: Where projects' pods call, behind a network policy; 0: nowhere.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        person: str,
+        store: Store,
+        within: Callable[[int], str] | None = None,
+        pods_port: int = 0,
+    ) -> None:
+        self._pods_port = pods_port
         self._key = local_key(home)
-        self._actor = Actor(name=person, admin=True)
+        self._actor = Actor(name=person, admin=True, fresh=True)
+        self._store = store
+        self._within = within
 
     async def identify(self, request: HTTPConnection) -> Asker:
         """See `Guard`."""
-        if hmac.compare_digest(bearer(request).encode(), self._key.encode()):
+        token = bearer(request)
+        if self.of_pods(request):
+            return Asker(self._project(token), "")
+        if hmac.compare_digest(token.encode(), self._key.encode()):
             return Asker(self._actor, "")
+        if token.startswith(PREFIX):
+            client = request.client
+            peer = client.port if client is not None and client.host == SOCKET else None
+            return Asker(self._inside(token, peer), "")
         raise Unauthenticated("You are not signed in.", hint="Sign in to the Studio, then repeat.")
+
+    def of_pods(self, request: HTTPConnection) -> bool:
+        """Whether it came to the port that projects' pods reach: nobody but they comes by it."""
+        server = request.scope.get("server")
+        return bool(self._pods_port and server and server[1] == self._pods_port)
+
+    def confirmed(self, person: str, session: str) -> bool:
+        """Whether that person proved who they are in this browser, a moment ago."""
+        found = (
+            find(self._store, confirmation(session), "confirmed", utc_now()) if session else None
+        )
+        return found is not None and found.person == person
+
+    def _inside(self, token: str, peer: int | None) -> Actor:
+        """Who has this session. A project's own holds in its sandbox alone: a stolen one is none.
+
+        Another project's sandbox sees the same socket, so that is not enough.
+        """
+        found = find(self._store, token, "person", utc_now())
+        if found is not None:
+            return Actor(name=found.person, within=found.project)
+        if peer is not None:
+            project = self._project(token)
+            if self._is_at_home(project.within, peer):
+                return project
+        raise Unauthenticated("This session has ended.", hint="Open the project again.")
+
+    def _project(self, token: str) -> Actor:
+        found = find(self._store, token, "project", utc_now())
+        if found is not None:
+            return Actor(kind="project", name=found.project, within=found.project)
+        raise Unauthenticated("This session has ended.", hint="Open the project again.")
+
+    def _is_at_home(self, project: str, peer: int) -> bool:
+        return self._within is None or self._within(peer) == project
 
 
 class HubGuard:
@@ -59,10 +128,12 @@ class HubGuard:
 
     async def identify(self, request: HTTPConnection) -> Asker:
         """See `Guard`."""
+        if self._local.of_pods(request):
+            return await self._local.identify(request)
         token, cookie = bearer(request), ""
         if not token:
             token = cookie = request.cookies.get(COOKIE, "")
-        elif token.startswith("local-"):
+        elif token.startswith(("local-", PREFIX)):
             return await self._local.identify(request)
         user: dict[str, Any] | None = None
         if token:
@@ -75,7 +146,9 @@ class HubGuard:
             raise Forbidden(
                 f"{user['name']} may not use this Studio.", hint="Ask an administrator."
             )
-        return Asker(Actor(name=user["name"], admin=bool(user.get("admin"))), cookie)
+        name, session = user["name"], user.get("session_id") or ""
+        fresh = bool(cookie) and self._local.confirmed(name, session)
+        return Asker(Actor(name=name, admin=bool(user.get("admin")), fresh=fresh), cookie)
 
     def sign_in(self, next_url: str) -> Response:
         """Send a browser to the hub's sign-in and back to `next_url`."""

@@ -154,6 +154,267 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/comments/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The threads about a document with all their replies, the oldest first.
+         * @description The threads about a document with all their replies, the oldest first.
+         *
+         *     Args:
+         *         document: Its path in the project's files.
+         *         kind: What kind of document it is.
+         *         limit: At most how many threads, up to 200.
+         *         after: The `next` of the page before.
+         */
+        get: operations["comments.list_comments"];
+        put?: never;
+        /**
+         * Begin a thread about a part of a document, or reply in one; a reply opens it again.
+         * @description Begin a thread about a part of a document, or reply in one; a reply opens it again.
+         *
+         *     Members named by `@name` find it among their mentions.
+         *
+         *     Args:
+         *         text: Plain text, at most 10,000 characters; nothing in it is markup.
+         *         anchor: What it is about, `{"document": "01-tour.ipynb", "part": "<cell id>"}`.
+         *         reply_to: Instead of an anchor: a comment of the thread to reply in.
+         *         quote: How that part begins, for whoever reads the thread when it is gone.
+         */
+        post: operations["comments.create_comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comments/comments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a comment of yours; an owner of the project may delete anybody's.
+         * @description Delete a comment of yours; an owner of the project may delete anybody's.
+         *
+         *     A thread goes with its last comment. If others have replied, the first leaves its place.
+         *
+         *     Args:
+         *         id: The comment.
+         */
+        delete: operations["comments.delete_comment"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what you wrote; what stood there before is not kept.
+         * @description Change what you wrote; what stood there before is not kept.
+         *
+         *     Args:
+         *         id: The comment.
+         *         text: Plain text, at most 10,000 characters.
+         */
+        patch: operations["comments.update_comment"];
+        trace?: never;
+    };
+    "/api/v1/comments/mentions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The comments of this project that name you, the newest first.
+         * @description The comments of this project that name you, the newest first.
+         *
+         *     Args:
+         *         unseen: Only those you have not marked as seen.
+         *         limit: At most how many, up to 200.
+         *         after: The `next` of the page before.
+         */
+        get: operations["comments.list_mentions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comments:move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the threads of a document follow it to a new path; of a folder, all below it.
+         * @description Let the threads of a document follow it to a new path; of a folder, all below it.
+         *
+         *     JupyterLab does so when a notebook is renamed there.
+         *
+         *     Args:
+         *         document: The path it had.
+         *         to: The path it has now.
+         *         kind: What kind of document it is.
+         */
+        post: operations["comments.move"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comments:reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a resolved thread again; whoever may comment may.
+         * @description Open a resolved thread again; whoever may comment may.
+         *
+         *     Args:
+         *         id: The thread: the id of its first comment.
+         */
+        post: operations["comments.reopen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comments:resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Settle a thread: whoever began it may, editors and owners.
+         * @description Settle a thread: whoever began it may, editors and owners.
+         *
+         *     Args:
+         *         id: The thread: the id of its first comment.
+         */
+        post: operations["comments.resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comments:see_mentions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mark mentions of you as seen.
+         * @description Mark mentions of you as seen.
+         *
+         *     Args:
+         *         comments: The comments that name you, at most 200.
+         */
+        post: operations["comments.see_mentions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This project's connections, newest first, without their secrets.
+         * @description This project's connections, newest first, without their secrets.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["data.list_connections"];
+        put?: never;
+        /**
+         * Keep a place outside to read data from; it is tried first, and kept only if it answers.
+         * @description Keep a place outside to read data from; it is tried first, and kept only if it answers.
+         *
+         *     Then `register(source="connection:<name>/<path>")`, or `connection:<name>?SELECT …` where it
+         *     is a database.
+         *
+         *     Args:
+         *         name: Letters, digits, `_` and `-`, at most 64.
+         *         url: `s3://bucket/prefix`, `postgresql://host:port/database`, `mysql://host/database`,
+         *             `sqlite:///file.db` (in the project's files) or `https://host/path`; no credentials.
+         *         user: The user, or the access key id of S3; none if absent.
+         *         secret: The password, secret key or token; kept encrypted and never shown again.
+         *         options: S3: `endpoint` and `region`; PostgreSQL: `sslmode`.
+         */
+        post: operations["data.create_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One connection, without its secret.
+         * @description One connection, without its secret.
+         *
+         *     Args:
+         *         id: Its id or name.
+         */
+        get: operations["data.get_connection"];
+        put?: never;
+        post?: never;
+        /**
+         * Forget a connection and its secret; what was registered from it stays.
+         * @description Forget a connection and its secret; what was registered from it stays.
+         *
+         *     Args:
+         *         id: Its id or name.
+         */
+        delete: operations["data.delete_connection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/data/products": {
         parameters: {
             query?: never;
@@ -358,6 +619,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/data:test_connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a connection now; the answer says when it answered.
+         * @description Try a connection now; the answer says when it answered.
+         *
+         *     Args:
+         *         id: Its id or name.
+         */
+        post: operations["data.test_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/data:upload": {
         parameters: {
             query?: never;
@@ -400,6 +684,105 @@ export interface paths {
          *         product: Its id or name.
          */
         post: operations["data.versions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/environments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this project had installed at which time, newest first, without the hashes.
+         * @description What this project had installed at which time, newest first, without the hashes.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["environments.list_environments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments/environments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The packages of this project: what was asked for, and what is installed, with hashes.
+         * @description The packages of this project: what was asked for, and what is installed, with hashes.
+         *
+         *     Args:
+         *         id: `current`, or a version of it, such as `current@2`.
+         */
+        get: operations["environments.get_environment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments:install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Install Python packages for this project's notebooks: they choose the kernel “Project”.
+         * @description Install Python packages for this project's notebooks: they choose the kernel “Project”.
+         *
+         *     The list replaces the one before it: name everything the project needs, not only what is new.
+         *     An empty list goes back to the Studio's own packages. Everything is locked to exact versions
+         *     with hashes; pins that need not move stay. Only wheels are installed, so installing runs no
+         *     code of a package. Kernels that run keep what they have until they are restarted.
+         *
+         *     Args:
+         *         packages: Requirements such as `pandas>=3`, at most 200, of the Studio's package index.
+         *         python: A version of Python that the machine has, such as 3.12; the Studio's own if empty.
+         *             The Studio's packages can be imported beside the project's only in its own version.
+         */
+        post: operations["environments.install"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/environments:reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to the Studio's own packages and remove the project's from the disk.
+         * @description Go back to the Studio's own packages and remove the project's from the disk.
+         *
+         *     Kernels that run on them have to be restarted. To have them again, install the same list.
+         */
+        post: operations["environments.reset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -523,6 +906,79 @@ export interface paths {
          * @description That the service answers; needs no sign-in.
          */
         get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history/branches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The branches of this project's repository, the one that changed last first; at most 200.
+         * @description The branches of this project's repository, the one that changed last first; at most 200.
+         */
+        get: operations["history.list_branches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history/commits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was committed in this project, newest first: who, when, why, which files.
+         * @description What was committed in this project, newest first: who, when, why, which files.
+         *
+         *     Args:
+         *         path: Only what changed this file, under this name.
+         *         branch: The branch; the one that the project's files are of if empty.
+         *         limit: At most how many, 1 to 100.
+         *         after: The `next` of the page before.
+         */
+        get: operations["history.list_commits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/history/commits/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A commit with what it changed: lines of texts, and notebooks cell by cell.
+         * @description A commit with what it changed: lines of texts, and notebooks cell by cell.
+         *
+         *     A merge is compared with the branch it was merged into. Outputs of cells are only said to have
+         *     changed.
+         *
+         *     Args:
+         *         id: The commit's id, or the first 7 or more characters of it.
+         *         path: Only this file.
+         */
+        get: operations["history.get_commit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -795,6 +1251,143 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/operations/active_jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The jobs that wait or run in any project, oldest first.
+         * @description The jobs that wait or run in any project, oldest first.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["operations.list_active_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The projects' servers that run, with what goes on in each.
+         * @description The projects' servers that run, with what goes on in each.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["operations.list_servers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations:check_health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How the Studio is: processes, disk, databases, backups, and what is wrong with them.
+         * @description How the Studio is: processes, disk, databases, backups, and what is wrong with them.
+         */
+        post: operations["operations.check_health"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations:find_logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What the logs say under an id that somebody quotes: a trace, a job's, any other.
+         * @description What the logs say under an id that somebody quotes: a trace, a job's, any other.
+         *
+         *     Args:
+         *         id: All of it, as it was shown.
+         *         around: How many entries before and after each are shown too.
+         */
+        post: operations["operations.find_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations:stop_server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a project's server: what runs in its kernels and terminals ends, files stay.
+         * @description Stop a project's server: what runs in its kernels and terminals ends, files stay.
+         *
+         *     It starts again when somebody opens the project. Jobs go on: they do not run in it.
+         *
+         *     Args:
+         *         id: The project's id.
+         */
+        post: operations["operations.stop_server"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations:sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Throw away now what is thrown away once a day: see the settings that begin with `keep_`.
+         * @description Throw away now what is thrown away once a day: see the settings that begin with `keep_`.
+         */
+        post: operations["operations.sweep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/jobs": {
         parameters: {
             query?: never;
@@ -913,6 +1506,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/deletions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What would go if this project were deleted.
+         * @description What would go if this project were deleted.
+         *
+         *     Args:
+         *         id: Its id or name.
+         */
+        get: operations["projects.get_deletion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This project's invitations, newest first, with the links of those still open.
+         * @description This project's invitations, newest first, with the links of those still open.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["projects.list_invitations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is in this project, by name.
+         * @description Who is in this project, by name.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["projects.list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/projects": {
         parameters: {
             query?: never;
@@ -936,8 +1600,8 @@ export interface paths {
          *
          *     Args:
          *         name: Lower-case letters, digits and `-`; unique among one's own projects.
-         *         title: What people read; the name if absent.
-         *         description: A sentence on what it is for.
+         *         title: What people read, at most 200 characters; the name if absent.
+         *         description: A sentence on what it is for, at most 2,000 characters.
          */
         post: operations["projects.create_project"];
         delete?: never;
@@ -963,6 +1627,379 @@ export interface paths {
         get: operations["projects.get_project"];
         put?: never;
         post?: never;
+        /**
+         * Delete this project: its members, products, models, reports, jobs, comments and files.
+         * @description Delete this project: its members, products, models, reports, jobs, comments and files.
+         *
+         *     Args:
+         *         id: Its id or name.
+         *         confirm: Its name, so that nobody deletes one by mistake.
+         */
+        delete: operations["projects.delete_project"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:archive_project": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put this project away: it can be read, and changed no more until it is reopened.
+         * @description Put this project away: it can be read, and changed no more until it is reopened.
+         *
+         *     Its server stops at once, with the kernels and terminals in it.
+         *
+         *     Args:
+         *         id: Its id or name.
+         */
+        post: operations["projects.archive_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Invite somebody to this project: who opens the link becomes a member, once.
+         * @description Invite somebody to this project: who opens the link becomes a member, once.
+         *
+         *     The link is in this first answer and in the list of invitations, not in a repeated answer.
+         *
+         *     Args:
+         *         role: What they may do: viewer, editor or owner.
+         *         person: The only person who may use it; whoever has the link if absent.
+         *         days: How long it is good, up to 365.
+         */
+        post: operations["projects.invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Become a member of the project you were invited to.
+         * @description Become a member of the project you were invited to.
+         *
+         *     Args:
+         *         token: What stands after `token=` in the link.
+         */
+        post: operations["projects.join"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:remove_member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take somebody out of this project; a member may take out themself.
+         * @description Take somebody out of this project; a member may take out themself.
+         *
+         *     Args:
+         *         person: The member's name.
+         */
+        post: operations["projects.remove_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:reopen_project": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take this project out of the archive again.
+         * @description Take this project out of the archive again.
+         *
+         *     Args:
+         *         id: Its id or name.
+         */
+        post: operations["projects.reopen_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:revoke_invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an invitation back, so that its link lets nobody in.
+         * @description Take an invitation back, so that its link lets nobody in.
+         *
+         *     Args:
+         *         id: The invitation's id.
+         */
+        post: operations["projects.revoke_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:set_limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what this project may use; what is left out is the Studio's own limit again.
+         * @description Say what this project may use; what is left out is the Studio's own limit again.
+         *
+         *     Memory and processors hold for servers and jobs that start from then on.
+         *
+         *     Args:
+         *         disk_mb: MiB of files, 10 to 10⁷.
+         *         memory_mb: MiB of memory, 128 to 10⁷.
+         *         cpus: Processors, 0.1 to 1024.
+         *         jobs: Jobs at once, 1 to 1000.
+         */
+        post: operations["projects.set_limits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:set_role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change what a member of this project may do.
+         * @description Change what a member of this project may do.
+         *
+         *     Args:
+         *         person: The member's name.
+         *         role: viewer, editor or owner.
+         */
+        post: operations["projects.set_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects:transfer_project": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give this project to another member; whoever owned it stays as an editor.
+         * @description Give this project to another member; whoever owned it stays as an editor.
+         *
+         *     Args:
+         *         person: The member's name.
+         */
+        post: operations["projects.transfer_project"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everybody who signed in here or has a role in a project, by name.
+         * @description Everybody who signed in here or has a role in a project, by name.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["security.list_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where you are signed in to projects, newest first.
+         * @description Where you are signed in to projects, newest first.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["security.list_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security:activate_person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let somebody in again who was shut out, with the roles they had.
+         * @description Let somebody in again who was shut out, with the roles they had.
+         *
+         *     Args:
+         *         name: Who.
+         */
+        post: operations["security.activate_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security:deactivate_person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shut somebody out: they can sign in no more, and what they have open does nothing.
+         * @description Shut somebody out: they can sign in no more, and what they have open does nothing.
+         *
+         *     Their projects, roles and files stay.
+         *
+         *     Args:
+         *         name: Who.
+         */
+        post: operations["security.deactivate_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security:end_session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a browser of yours out of a project, at once.
+         * @description Sign a browser of yours out of a project, at once.
+         *
+         *     Args:
+         *         id: The session's id.
+         */
+        post: operations["security.end_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/security:welcome_person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A one-time link that makes somebody's account, or sets a new password for it.
+         * @description A one-time link that makes somebody's account, or sets a new password for it.
+         *
+         *     An earlier link for that name stops working. Nobody is let in before it is used.
+         *
+         *     Args:
+         *         name: What they sign in as.
+         *         admin: Whether a new account is an administrator's.
+         *         drop_second_factor: Take away the second factor of somebody who lost it.
+         */
+        post: operations["security.welcome_person"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1026,6 +2063,11 @@ export interface components {
              */
             admin: boolean;
             /**
+             * Fresh
+             * @default false
+             */
+            fresh: boolean;
+            /**
              * Kind
              * @default person
              * @enum {string}
@@ -1035,6 +2077,30 @@ export interface components {
             name: string;
             /** On Behalf Of */
             on_behalf_of: string | null;
+            /**
+             * Within
+             * @default
+             */
+            within: string;
+        };
+        /**
+         * Anchor
+         * @description What a thread is about: a part of a document, whatever kind of document that is.
+         */
+        Anchor: {
+            /** Document */
+            document: string;
+            /**
+             * Kind
+             * @default notebook
+             * @constant
+             */
+            kind: "notebook";
+            /**
+             * Part
+             * @default
+             */
+            part: string;
         };
         /**
          * Attribute
@@ -1110,6 +2176,53 @@ export interface components {
              * @default
              */
             url: string;
+        };
+        /**
+         * Branch
+         * @description A line of commits that has a name.
+         */
+        Branch: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Commit */
+            commit: string;
+            /** Current */
+            current: boolean;
+            /** Name */
+            name: string;
+        };
+        /**
+         * CellChange
+         * @description A cell of a notebook that is not as it was.
+         */
+        CellChange: {
+            /**
+             * Change
+             * @enum {string}
+             */
+            change: "added" | "removed" | "changed";
+            /**
+             * Hunks
+             * @default []
+             */
+            hunks: components["schemas"]["Hunk"][];
+            /** Kind */
+            kind: string;
+            /**
+             * Metadata
+             * @default false
+             */
+            metadata: boolean;
+            /** Number */
+            number: number;
+            /**
+             * Outputs
+             * @default false
+             */
+            outputs: boolean;
         };
         /**
          * Checkpoint
@@ -1217,6 +2330,142 @@ export interface components {
             type: string;
         };
         /**
+         * Comment
+         * @description What somebody wrote. It is plain text: who shows it escapes it.
+         */
+        Comment: {
+            /** Deleted At */
+            deleted_at: string | null;
+            /** Edited At */
+            edited_at: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            /** Mentions */
+            mentions: string[];
+            /** Text */
+            text: string;
+            /** Thread */
+            thread: string;
+        };
+        /** CommentsCreateCommentRequest */
+        CommentsCreateCommentRequest: {
+            /** @description What it is about, `{"document": "01-tour.ipynb", "part": "<cell id>"}`. */
+            anchor?: components["schemas"]["Anchor"] | null;
+            /**
+             * Quote
+             * @description How that part begins, for whoever reads the thread when it is gone.
+             * @default
+             */
+            quote?: string;
+            /**
+             * Reply To
+             * @description Instead of an anchor: a comment of the thread to reply in.
+             * @default
+             */
+            reply_to?: string;
+            /**
+             * Text
+             * @description Plain text, at most 10,000 characters; nothing in it is markup.
+             */
+            text: string;
+        };
+        /** CommentsMoveRequest */
+        CommentsMoveRequest: {
+            /**
+             * Document
+             * @description The path it had.
+             */
+            document: string;
+            /**
+             * Kind
+             * @description What kind of document it is.
+             * @default notebook
+             * @constant
+             */
+            kind?: "notebook";
+            /**
+             * To
+             * @description The path it has now.
+             */
+            to: string;
+        };
+        /** CommentsReopenRequest */
+        CommentsReopenRequest: {
+            /**
+             * Id
+             * @description The thread: the id of its first comment.
+             */
+            id: string;
+        };
+        /** CommentsResolveRequest */
+        CommentsResolveRequest: {
+            /**
+             * Id
+             * @description The thread: the id of its first comment.
+             */
+            id: string;
+        };
+        /** CommentsSeeMentionsRequest */
+        CommentsSeeMentionsRequest: {
+            /**
+             * Comments
+             * @description The comments that name you, at most 200.
+             */
+            comments: string[];
+        };
+        /** CommentsUpdateCommentRequestRest */
+        CommentsUpdateCommentRequestRest: {
+            /**
+             * Text
+             * @description Plain text, at most 10,000 characters.
+             */
+            text: string;
+        };
+        /**
+         * Commit
+         * @description A state of the project's files that somebody kept, and what it changed.
+         */
+        Commit: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Author */
+            author: string;
+            /**
+             * Committed At
+             * Format: date-time
+             */
+            committed_at: string;
+            /** Committer */
+            committer: string;
+            /** Email */
+            email: string;
+            /** Files */
+            files: components["schemas"]["FileChange"][];
+            /** Id */
+            id: string;
+            /** Message */
+            message: string;
+            /**
+             * More
+             * @default 0
+             */
+            more: number;
+            /** Parents */
+            parents: string[];
+            /** Title */
+            title: string;
+        };
+        /**
          * Comparison
          * @description Models side by side on the same rows.
          */
@@ -1237,6 +2486,83 @@ export interface components {
             };
             /** Same Rows */
             same_rows: boolean;
+        };
+        /**
+         * Connection
+         * @description A place outside that a project reads data from. What opens it is never part of this.
+         */
+        Connection: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "s3" | "postgres" | "sql" | "http";
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            /** Name */
+            name: string;
+            /**
+             * Options
+             * @default {}
+             */
+            options: {
+                [key: string]: string;
+            };
+            /** Secret Set */
+            secret_set: boolean;
+            /**
+             * Tested At
+             * Format: date-time
+             */
+            tested_at: string;
+            /** Url */
+            url: string;
+            /**
+             * User
+             * @default
+             */
+            user: string;
+        };
+        /** DataCreateConnectionRequest */
+        DataCreateConnectionRequest: {
+            /**
+             * Name
+             * @description Letters, digits, `_` and `-`, at most 64.
+             */
+            name: string;
+            /**
+             * Options
+             * @description S3: `endpoint` and `region`; PostgreSQL: `sslmode`.
+             * @default {}
+             */
+            options?: {
+                [key: string]: string;
+            };
+            /**
+             * Secret
+             * Format: password
+             * @description The password, secret key or token; kept encrypted and never shown again.
+             * @default
+             */
+            secret?: string;
+            /**
+             * Url
+             * @description `s3://bucket/prefix`, `postgresql://host:port/database`, `mysql://host/database`, `sqlite:///file.db` (in the project's files) or `https://host/path`; no credentials.
+             */
+            url: string;
+            /**
+             * User
+             * @description The user, or the access key id of S3; none if absent.
+             * @default
+             */
+            user?: string;
         };
         /** DataDownloadRequest */
         DataDownloadRequest: {
@@ -1365,6 +2691,14 @@ export interface components {
              */
             source: string;
         };
+        /** DataTestConnectionRequest */
+        DataTestConnectionRequest: {
+            /**
+             * Id
+             * @description Its id or name.
+             */
+            id: string;
+        };
         /** DataUploadRequest */
         DataUploadRequest: {
             /**
@@ -1393,6 +2727,30 @@ export interface components {
             product: string;
         };
         /**
+         * Deletion
+         * @description What goes when a project is deleted.
+         */
+        Deletion: {
+            /** Bytes */
+            bytes: number;
+            /** Comments */
+            comments: number;
+            /** Files */
+            files: number;
+            /** Jobs */
+            jobs: number;
+            /** Models */
+            models: number;
+            /** Name */
+            name: string;
+            /** Products */
+            products: number;
+            /** Project */
+            project: string;
+            /** Reports */
+            reports: number;
+        };
+        /**
          * Edge
          * @description A tensor from one node's port to another's.
          */
@@ -1406,6 +2764,101 @@ export interface components {
             source: string;
             /** Target */
             target: string;
+        };
+        /**
+         * Entry
+         * @description An entry of a log in which an id stands, with the lines that belong to it.
+         */
+        Entry: {
+            /**
+             * Around
+             * @default false
+             */
+            around: boolean;
+            /** File */
+            file: string;
+            /** Line */
+            line: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Environment
+         * @description The Python packages that a project installed for itself, as they were at one time.
+         */
+        Environment: {
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Digest
+             * @default
+             */
+            digest: string;
+            /**
+             * Folder
+             * @default
+             */
+            folder: string;
+            /**
+             * Id
+             * @default
+             */
+            id: string;
+            /**
+             * Locked
+             * @default []
+             */
+            locked: components["schemas"]["Locked"][];
+            /** Made At */
+            made_at: string | null;
+            /**
+             * Made By
+             * @default
+             */
+            made_by: string;
+            /**
+             * Name
+             * @default current
+             */
+            name: string;
+            /**
+             * Packages
+             * @default []
+             */
+            packages: string[];
+            /**
+             * Python
+             * @default
+             */
+            python: string;
+            /**
+             * State
+             * @default studio
+             * @enum {string}
+             */
+            state: "studio" | "ready" | "missing";
+            /**
+             * Version
+             * @default 0
+             */
+            version: number;
+        };
+        /** EnvironmentsInstallRequest */
+        EnvironmentsInstallRequest: {
+            /**
+             * Packages
+             * @description Requirements such as `pandas>=3`, at most 200, of the Studio's package index.
+             */
+            packages: string[];
+            /**
+             * Python
+             * @description A version of Python that the machine has, such as 3.12; the Studio's own if empty. The Studio's packages can be imported beside the project's only in its own version.
+             * @default
+             */
+            python?: string;
         };
         /** EthicsAssessRequest */
         EthicsAssessRequest: {
@@ -1532,6 +2985,75 @@ export interface components {
             value: number;
         };
         /**
+         * FileChange
+         * @description A file that a commit changed.
+         */
+        FileChange: {
+            /**
+             * Cells
+             * @default []
+             */
+            cells: components["schemas"]["CellChange"][];
+            /**
+             * Change
+             * @enum {string}
+             */
+            change: "added" | "removed" | "changed" | "renamed" | "copied";
+            /**
+             * Cut
+             * @default false
+             */
+            cut: boolean;
+            /**
+             * Hunks
+             * @default []
+             */
+            hunks: components["schemas"]["Hunk"][];
+            /**
+             * Kind
+             * @default
+             * @enum {string}
+             */
+            kind: "text" | "notebook" | "binary" | "large" | "link" | "repository" | "";
+            /**
+             * Metadata
+             * @default false
+             */
+            metadata: boolean;
+            /** Path */
+            path: string;
+            /**
+             * Size After
+             * @default 0
+             */
+            size_after: number;
+            /**
+             * Size Before
+             * @default 0
+             */
+            size_before: number;
+            /**
+             * Was
+             * @default
+             */
+            was: string;
+        };
+        /**
+         * Finding
+         * @description Something about this Studio that an administrator should know.
+         */
+        Finding: {
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+            /** Sentence */
+            sentence: string;
+            /** Wrong */
+            wrong: boolean;
+        };
+        /**
          * Gate
          * @description Whether a model may get an alias, and why.
          */
@@ -1632,14 +3154,16 @@ export interface components {
             warnings: string[];
         };
         /**
-         * Health
-         * @description That the service answers.
+         * Hunk
+         * @description Lines that changed, with some that did not around them.
          */
-        Health: {
-            /** Ok */
-            ok: boolean;
-            /** Version */
-            version: string;
+        Hunk: {
+            /** After */
+            after: number;
+            /** Before */
+            before: number;
+            /** Lines */
+            lines: string[];
         };
         /**
          * Identity
@@ -1651,6 +3175,61 @@ export interface components {
             project: string;
             /** Role */
             role: string | null;
+        };
+        /**
+         * Installed
+         * @description The packages that a project had installed for itself; `environments` keeps the whole lock.
+         */
+        Installed: {
+            /** Digest */
+            digest: string;
+            /** Environment */
+            environment: string;
+            /** Python */
+            python: string;
+        };
+        /**
+         * Invitation
+         * @description A link that makes one person a member, once.
+         */
+        Invitation: {
+            /** Id */
+            id: string;
+            /** Link */
+            link: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            /** Person */
+            person: string;
+            /** Project */
+            project: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "editor" | "owner";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "used" | "expired" | "revoked";
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Used By */
+            used_by: string | null;
         };
         /**
          * Job
@@ -1745,6 +3324,58 @@ export interface components {
             source: string;
         };
         /**
+         * Limits
+         * @description What a project's server, kernels and jobs may use; None: what the Studio gives everybody.
+         */
+        Limits: {
+            /** Cpus */
+            cpus: number | null;
+            /** Disk Mb */
+            disk_mb: number | null;
+            /** Jobs */
+            jobs: number | null;
+            /** Memory Mb */
+            memory_mb: number | null;
+        };
+        /**
+         * Locked
+         * @description A package as it is installed: this version, from a file with one of these hashes.
+         */
+        Locked: {
+            /**
+             * Hashes
+             * @default []
+             */
+            hashes: string[];
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * Member
+         * @description A person in a project.
+         */
+        Member: {
+            /** Person */
+            person: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "editor" | "owner";
+        };
+        /**
+         * Mention
+         * @description A comment that names the person who asks.
+         */
+        Mention: {
+            anchor: components["schemas"]["Anchor"];
+            comment: components["schemas"]["Comment"];
+            /** Seen At */
+            seen_at: string | null;
+        };
+        /**
          * Model
          * @description A trained and registered model. `mdl_…@1` names one version.
          */
@@ -1780,6 +3411,7 @@ export interface components {
             id: string;
             /** Inputs */
             inputs: components["schemas"]["Field"][];
+            installed: components["schemas"]["Installed"] | null;
             /**
              * Made At
              * Format: date-time
@@ -1981,6 +3613,14 @@ export interface components {
             task?: "auto" | "classification" | "regression";
         };
         /**
+         * Moved
+         * @description Threads that followed their document.
+         */
+        Moved: {
+            /** Threads */
+            threads: number;
+        };
+        /**
          * Node
          * @description One layer: its kind in the layer table, and its parameters.
          */
@@ -1995,10 +3635,74 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** OperationsFindLogsRequest */
+        OperationsFindLogsRequest: {
+            /**
+             * Around
+             * @description How many entries before and after each are shown too.
+             * @default 1
+             */
+            around?: number;
+            /**
+             * Id
+             * @description All of it, as it was shown.
+             */
+            id: string;
+        };
+        /** OperationsStopServerRequest */
+        OperationsStopServerRequest: {
+            /**
+             * Id
+             * @description The project's id.
+             */
+            id: string;
+        };
+        /** Page[Branch] */
+        Page_Branch_: {
+            /** Items */
+            items: components["schemas"]["Branch"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Commit] */
+        Page_Commit_: {
+            /** Items */
+            items: components["schemas"]["Commit"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Connection] */
+        Page_Connection_: {
+            /** Items */
+            items: components["schemas"]["Connection"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Entry] */
+        Page_Entry_: {
+            /** Items */
+            items: components["schemas"]["Entry"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Environment] */
+        Page_Environment_: {
+            /** Items */
+            items: components["schemas"]["Environment"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Event] */
         Page_Event_: {
             /** Items */
             items: components["schemas"]["Event"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Invitation] */
+        Page_Invitation_: {
+            /** Items */
+            items: components["schemas"]["Invitation"][];
             /** Next */
             next: string | null;
         };
@@ -2016,10 +3720,31 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Member] */
+        Page_Member_: {
+            /** Items */
+            items: components["schemas"]["Member"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Mention] */
+        Page_Mention_: {
+            /** Items */
+            items: components["schemas"]["Mention"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Model] */
         Page_Model_: {
             /** Items */
             items: components["schemas"]["Model"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Person] */
+        Page_Person_: {
+            /** Items */
+            items: components["schemas"]["Person"][];
             /** Next */
             next: string | null;
         };
@@ -2041,6 +3766,27 @@ export interface components {
         Page_Report_: {
             /** Items */
             items: components["schemas"]["Report"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Server] */
+        Page_Server_: {
+            /** Items */
+            items: components["schemas"]["Server"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[StudioSession] */
+        Page_StudioSession_: {
+            /** Items */
+            items: components["schemas"]["StudioSession"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Thread] */
+        Page_Thread_: {
+            /** Items */
+            items: components["schemas"]["Thread"][];
             /** Next */
             next: string | null;
         };
@@ -2074,6 +3820,39 @@ export interface components {
              * @default
              */
             unit: string;
+        };
+        /**
+         * Part
+         * @description A process of the Studio's own.
+         */
+        Part: {
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Name */
+            name: string;
+            /** Pid */
+            pid: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        };
+        /**
+         * Person
+         * @description Somebody who signed in here, or has a role in a project.
+         */
+        Person: {
+            /** Active */
+            active: boolean;
+            /** Admin */
+            admin: boolean;
+            /** Made At */
+            made_at: string | null;
+            /** Name */
+            name: string;
+            /** Projects */
+            projects: number;
         };
         /** PipelinesCancelRequest */
         PipelinesCancelRequest: {
@@ -2152,6 +3931,11 @@ export interface components {
             status: number;
             /** Title */
             title: string;
+            /**
+             * Trace
+             * @default
+             */
+            trace: string;
             /** Type */
             type: string;
         };
@@ -2220,10 +4004,13 @@ export interface components {
          * @description A space that people share: its folder, products, models, jobs and record.
          */
         Project: {
+            /** Archived At */
+            archived_at: string | null;
             /** Description */
             description: string;
             /** Id */
             id: string;
+            limits: components["schemas"]["Limits"] | null;
             /**
              * Made At
              * Format: date-time
@@ -2241,11 +4028,19 @@ export interface components {
             /** Title */
             title: string;
         };
+        /** ProjectsArchiveProjectRequest */
+        ProjectsArchiveProjectRequest: {
+            /**
+             * Id
+             * @description Its id or name.
+             */
+            id: string;
+        };
         /** ProjectsCreateProjectRequest */
         ProjectsCreateProjectRequest: {
             /**
              * Description
-             * @description A sentence on what it is for.
+             * @description A sentence on what it is for, at most 2,000 characters.
              * @default
              */
             description?: string;
@@ -2256,10 +4051,109 @@ export interface components {
             name: string;
             /**
              * Title
-             * @description What people read; the name if absent.
+             * @description What people read, at most 200 characters; the name if absent.
              * @default
              */
             title?: string;
+        };
+        /** ProjectsInviteRequest */
+        ProjectsInviteRequest: {
+            /**
+             * Days
+             * @description How long it is good, up to 365.
+             * @default 7
+             */
+            days?: number;
+            /**
+             * Person
+             * @description The only person who may use it; whoever has the link if absent.
+             * @default
+             */
+            person?: string;
+            /**
+             * Role
+             * @description What they may do: viewer, editor or owner.
+             * @default viewer
+             * @enum {string}
+             */
+            role?: "viewer" | "editor" | "owner";
+        };
+        /** ProjectsJoinRequest */
+        ProjectsJoinRequest: {
+            /**
+             * Token
+             * @description What stands after `token=` in the link.
+             */
+            token: string;
+        };
+        /** ProjectsRemoveMemberRequest */
+        ProjectsRemoveMemberRequest: {
+            /**
+             * Person
+             * @description The member's name.
+             */
+            person: string;
+        };
+        /** ProjectsReopenProjectRequest */
+        ProjectsReopenProjectRequest: {
+            /**
+             * Id
+             * @description Its id or name.
+             */
+            id: string;
+        };
+        /** ProjectsRevokeInvitationRequest */
+        ProjectsRevokeInvitationRequest: {
+            /**
+             * Id
+             * @description The invitation's id.
+             */
+            id: string;
+        };
+        /** ProjectsSetLimitsRequest */
+        ProjectsSetLimitsRequest: {
+            /**
+             * Cpus
+             * @description Processors, 0.1 to 1024.
+             */
+            cpus?: number | null;
+            /**
+             * Disk Mb
+             * @description MiB of files, 10 to 10⁷.
+             */
+            disk_mb?: number | null;
+            /**
+             * Jobs
+             * @description Jobs at once, 1 to 1000.
+             */
+            jobs?: number | null;
+            /**
+             * Memory Mb
+             * @description MiB of memory, 128 to 10⁷.
+             */
+            memory_mb?: number | null;
+        };
+        /** ProjectsSetRoleRequest */
+        ProjectsSetRoleRequest: {
+            /**
+             * Person
+             * @description The member's name.
+             */
+            person: string;
+            /**
+             * Role
+             * @description viewer, editor or owner.
+             * @enum {string}
+             */
+            role: "viewer" | "editor" | "owner";
+        };
+        /** ProjectsTransferProjectRequest */
+        ProjectsTransferProjectRequest: {
+            /**
+             * Person
+             * @description The member's name.
+             */
+            person: string;
         };
         /**
          * Proof
@@ -2319,12 +4213,100 @@ export interface components {
              */
             verdict: "pass" | "fail" | "too few to tell";
         };
+        /** SecurityActivatePersonRequest */
+        SecurityActivatePersonRequest: {
+            /**
+             * Name
+             * @description Who.
+             */
+            name: string;
+        };
+        /** SecurityDeactivatePersonRequest */
+        SecurityDeactivatePersonRequest: {
+            /**
+             * Name
+             * @description Who.
+             */
+            name: string;
+        };
+        /** SecurityEndSessionRequest */
+        SecurityEndSessionRequest: {
+            /**
+             * Id
+             * @description The session's id.
+             */
+            id: string;
+        };
+        /** SecurityWelcomePersonRequest */
+        SecurityWelcomePersonRequest: {
+            /**
+             * Admin
+             * @description Whether a new account is an administrator's.
+             * @default false
+             */
+            admin?: boolean;
+            /**
+             * Drop Second Factor
+             * @description Take away the second factor of somebody who lost it.
+             * @default false
+             */
+            drop_second_factor?: boolean;
+            /**
+             * Name
+             * @description What they sign in as.
+             */
+            name: string;
+        };
+        /**
+         * Seen
+         * @description Mentions that were new until now.
+         */
+        Seen: {
+            /** Mentions */
+            mentions: number;
+        };
+        /**
+         * Server
+         * @description A project's JupyterLab that runs.
+         */
+        Server: {
+            /** Answers */
+            answers: boolean;
+            /** Busy */
+            busy: number;
+            /** Commands */
+            commands: number;
+            /** Jobs */
+            jobs: number;
+            /** Kernels */
+            kernels: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Processes */
+            processes: number;
+            /** Project */
+            project: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Title */
+            title: string;
+            /**
+             * Used At
+             * Format: date-time
+             */
+            used_at: string;
+        };
         /**
          * Session
          * @description Who is signed in, where they are, and what a page needs to call the rest.
          */
         Session: {
             actor: components["schemas"]["Actor"];
+            /** Pages */
+            pages: string;
             project: components["schemas"]["Project"];
             /** Projects */
             projects: components["schemas"]["Project"][];
@@ -2350,6 +4332,89 @@ export interface components {
             validation: number;
         };
         /**
+         * StudioSession
+         * @description A browser that is signed in to a project.
+         */
+        StudioSession: {
+            /** Agent */
+            agent: string;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "person" | "project" | "ticket" | "confirmed";
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Person */
+            person: string;
+            /** Project */
+            project: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+        };
+        /**
+         * Sweep
+         * @description What was thrown away because its time was over.
+         */
+        Sweep: {
+            /** Answers */
+            answers: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Backups */
+            backups: number;
+            /** Job Logs */
+            job_logs: number;
+            /** Log Files */
+            log_files: number;
+            /** More */
+            more: boolean;
+            /** Sessions */
+            sessions: number;
+            /** Uploads */
+            uploads: number;
+        };
+        /**
+         * Thread
+         * @description A comment with its replies, about one part of a document.
+         */
+        Thread: {
+            anchor: components["schemas"]["Anchor"];
+            /** Comments */
+            comments: components["schemas"]["Comment"][];
+            /** Id */
+            id: string;
+            /** Quote */
+            quote: string;
+            /** Resolved At */
+            resolved_at: string | null;
+            /** Resolved By */
+            resolved_by: string | null;
+        };
+        /**
+         * ThreadState
+         * @description Whether a thread is settled, since when and by whom.
+         */
+        ThreadState: {
+            /** Id */
+            id: string;
+            /** Resolved At */
+            resolved_at: string | null;
+            /** Resolved By */
+            resolved_by: string | null;
+        };
+        /**
          * Verification
          * @description Whether the record is whole: every event hashes to what it says, each follows the last.
          */
@@ -2365,6 +4430,90 @@ export interface components {
             /** Sentence */
             sentence: string;
         };
+        /**
+         * Welcome
+         * @description A link for somebody, to be sent to them.
+         */
+        Welcome: {
+            /** Link */
+            link: string;
+            /** Name */
+            name: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+        };
+        /**
+         * Written
+         * @description What a comment came to. Its text is kept in one place only, so that deleting deletes it.
+         */
+        Written: {
+            /** Id */
+            id: string;
+            /** Mentions */
+            mentions: string[];
+            /** Thread */
+            thread: string;
+        };
+        /**
+         * Health
+         * @description That the service answers.
+         */
+        workbench__api__rest__Health: {
+            /** Ok */
+            ok: boolean;
+            /** Version */
+            version: string;
+        };
+        /**
+         * Health
+         * @description How the Studio is.
+         */
+        workbench__operations__types__Health: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Backup */
+            backup: string;
+            /** Backup At */
+            backup_at: string | null;
+            /** Certificate Until */
+            certificate_until: string | null;
+            /** Databases */
+            databases: {
+                [key: string]: number;
+            };
+            /** Disk Free Bytes */
+            disk_free_bytes: number;
+            /** Disk Used Bytes */
+            disk_used_bytes: number;
+            /** Findings */
+            findings: components["schemas"]["Finding"][];
+            /** Jobs */
+            jobs: {
+                [key: string]: number;
+            };
+            /** Ok */
+            ok: boolean;
+            /** People */
+            people: number;
+            /** Processes */
+            processes: components["schemas"]["Part"][];
+            /** Projects */
+            projects: number;
+            /** Sandbox */
+            sandbox: string;
+            /** Servers */
+            servers: number;
+            /** Versions */
+            versions: {
+                [key: string]: string;
+            };
+        };
     };
     responses: never;
     parameters: never;
@@ -2373,36 +4522,62 @@ export interface components {
     pathItems: never;
 }
 export type Actor = components['schemas']['Actor'];
+export type Anchor = components['schemas']['Anchor'];
 export type Attribute = components['schemas']['Attribute'];
 export type AuditProveRequest = components['schemas']['AuditProveRequest'];
 export type Bin = components['schemas']['Bin'];
 export type Blob = components['schemas']['Blob'];
+export type Branch = components['schemas']['Branch'];
+export type CellChange = components['schemas']['CellChange'];
 export type Checkpoint = components['schemas']['Checkpoint'];
 export type Column = components['schemas']['Column'];
 export type ColumnProfile = components['schemas']['ColumnProfile'];
+export type Comment = components['schemas']['Comment'];
+export type CommentsCreateCommentRequest = components['schemas']['CommentsCreateCommentRequest'];
+export type CommentsMoveRequest = components['schemas']['CommentsMoveRequest'];
+export type CommentsReopenRequest = components['schemas']['CommentsReopenRequest'];
+export type CommentsResolveRequest = components['schemas']['CommentsResolveRequest'];
+export type CommentsSeeMentionsRequest = components['schemas']['CommentsSeeMentionsRequest'];
+export type CommentsUpdateCommentRequestRest = components['schemas']['CommentsUpdateCommentRequestRest'];
+export type Commit = components['schemas']['Commit'];
 export type Comparison = components['schemas']['Comparison'];
+export type Connection = components['schemas']['Connection'];
+export type DataCreateConnectionRequest = components['schemas']['DataCreateConnectionRequest'];
 export type DataDownloadRequest = components['schemas']['DataDownloadRequest'];
 export type DataInspectRequest = components['schemas']['DataInspectRequest'];
 export type DataPreviewRequest = components['schemas']['DataPreviewRequest'];
 export type DataProfileRequest = components['schemas']['DataProfileRequest'];
 export type DataQueryRequest = components['schemas']['DataQueryRequest'];
 export type DataRegisterRequest = components['schemas']['DataRegisterRequest'];
+export type DataTestConnectionRequest = components['schemas']['DataTestConnectionRequest'];
 export type DataUploadRequest = components['schemas']['DataUploadRequest'];
 export type DataVersionsRequest = components['schemas']['DataVersionsRequest'];
+export type Deletion = components['schemas']['Deletion'];
 export type Edge = components['schemas']['Edge'];
+export type Entry = components['schemas']['Entry'];
+export type Environment = components['schemas']['Environment'];
+export type EnvironmentsInstallRequest = components['schemas']['EnvironmentsInstallRequest'];
 export type EthicsAssessRequest = components['schemas']['EthicsAssessRequest'];
 export type EthicsGateRequest = components['schemas']['EthicsGateRequest'];
 export type Event = components['schemas']['Event'];
 export type Field = components['schemas']['Field'];
 export type Figure = components['schemas']['Figure'];
+export type FileChange = components['schemas']['FileChange'];
+export type Finding = components['schemas']['Finding'];
 export type Gate = components['schemas']['Gate'];
 export type Graph = components['schemas']['Graph'];
 export type Group = components['schemas']['Group'];
 export type Guess = components['schemas']['Guess'];
-export type Health = components['schemas']['Health'];
+export type Hunk = components['schemas']['Hunk'];
 export type Identity = components['schemas']['Identity'];
+export type Installed = components['schemas']['Installed'];
+export type Invitation = components['schemas']['Invitation'];
 export type Job = components['schemas']['Job'];
 export type Layer = components['schemas']['Layer'];
+export type Limits = components['schemas']['Limits'];
+export type Locked = components['schemas']['Locked'];
+export type Member = components['schemas']['Member'];
+export type Mention = components['schemas']['Mention'];
 export type Model = components['schemas']['Model'];
 export type ModelsCompareRequest = components['schemas']['ModelsCompareRequest'];
 export type ModelsExportRequest = components['schemas']['ModelsExportRequest'];
@@ -2411,15 +4586,32 @@ export type ModelsPredictRequest = components['schemas']['ModelsPredictRequest']
 export type ModelsPromoteRequest = components['schemas']['ModelsPromoteRequest'];
 export type ModelsSuggestGraphRequest = components['schemas']['ModelsSuggestGraphRequest'];
 export type ModelsTrainRequest = components['schemas']['ModelsTrainRequest'];
+export type Moved = components['schemas']['Moved'];
 export type Node = components['schemas']['Node'];
+export type OperationsFindLogsRequest = components['schemas']['OperationsFindLogsRequest'];
+export type OperationsStopServerRequest = components['schemas']['OperationsStopServerRequest'];
+export type PageBranch = components['schemas']['Page_Branch_'];
+export type PageCommit = components['schemas']['Page_Commit_'];
+export type PageConnection = components['schemas']['Page_Connection_'];
+export type PageEntry = components['schemas']['Page_Entry_'];
+export type PageEnvironment = components['schemas']['Page_Environment_'];
 export type PageEvent = components['schemas']['Page_Event_'];
+export type PageInvitation = components['schemas']['Page_Invitation_'];
 export type PageJob = components['schemas']['Page_Job_'];
 export type PageLayer = components['schemas']['Page_Layer_'];
+export type PageMember = components['schemas']['Page_Member_'];
+export type PageMention = components['schemas']['Page_Mention_'];
 export type PageModel = components['schemas']['Page_Model_'];
+export type PagePerson = components['schemas']['Page_Person_'];
 export type PageProduct = components['schemas']['Page_Product_'];
 export type PageProject = components['schemas']['Page_Project_'];
 export type PageReport = components['schemas']['Page_Report_'];
+export type PageServer = components['schemas']['Page_Server_'];
+export type PageStudioSession = components['schemas']['Page_StudioSession_'];
+export type PageThread = components['schemas']['Page_Thread_'];
 export type Parameter = components['schemas']['Parameter'];
+export type Part = components['schemas']['Part'];
+export type Person = components['schemas']['Person'];
 export type PipelinesCancelRequest = components['schemas']['PipelinesCancelRequest'];
 export type PipelinesRetryRequest = components['schemas']['PipelinesRetryRequest'];
 export type Prediction = components['schemas']['Prediction'];
@@ -2429,12 +4621,35 @@ export type Problem = components['schemas']['Problem'];
 export type Product = components['schemas']['Product'];
 export type Profile = components['schemas']['Profile'];
 export type Project = components['schemas']['Project'];
+export type ProjectsArchiveProjectRequest = components['schemas']['ProjectsArchiveProjectRequest'];
 export type ProjectsCreateProjectRequest = components['schemas']['ProjectsCreateProjectRequest'];
+export type ProjectsInviteRequest = components['schemas']['ProjectsInviteRequest'];
+export type ProjectsJoinRequest = components['schemas']['ProjectsJoinRequest'];
+export type ProjectsRemoveMemberRequest = components['schemas']['ProjectsRemoveMemberRequest'];
+export type ProjectsReopenProjectRequest = components['schemas']['ProjectsReopenProjectRequest'];
+export type ProjectsRevokeInvitationRequest = components['schemas']['ProjectsRevokeInvitationRequest'];
+export type ProjectsSetLimitsRequest = components['schemas']['ProjectsSetLimitsRequest'];
+export type ProjectsSetRoleRequest = components['schemas']['ProjectsSetRoleRequest'];
+export type ProjectsTransferProjectRequest = components['schemas']['ProjectsTransferProjectRequest'];
 export type Proof = components['schemas']['Proof'];
 export type Report = components['schemas']['Report'];
+export type SecurityActivatePersonRequest = components['schemas']['SecurityActivatePersonRequest'];
+export type SecurityDeactivatePersonRequest = components['schemas']['SecurityDeactivatePersonRequest'];
+export type SecurityEndSessionRequest = components['schemas']['SecurityEndSessionRequest'];
+export type SecurityWelcomePersonRequest = components['schemas']['SecurityWelcomePersonRequest'];
+export type Seen = components['schemas']['Seen'];
+export type Server = components['schemas']['Server'];
 export type Session = components['schemas']['Session'];
 export type Split = components['schemas']['Split'];
+export type StudioSession = components['schemas']['StudioSession'];
+export type Sweep = components['schemas']['Sweep'];
+export type Thread = components['schemas']['Thread'];
+export type ThreadState = components['schemas']['ThreadState'];
 export type Verification = components['schemas']['Verification'];
+export type Welcome = components['schemas']['Welcome'];
+export type Written = components['schemas']['Written'];
+export type WorkbenchApiRestHealth = components['schemas']['workbench__api__rest__Health'];
+export type WorkbenchOperationsTypesHealth = components['schemas']['workbench__operations__types__Health'];
 export type $defs = Record<string, never>;
 export interface operations {
     "audit.list_events": {
@@ -2684,6 +4899,449 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Blob"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.list_comments": {
+        parameters: {
+            query: {
+                /** @description Its path in the project's files. */
+                document: string;
+                /** @description What kind of document it is. */
+                kind?: "notebook";
+                /** @description At most how many threads, up to 200. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Thread_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.create_comment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentsCreateCommentRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.delete_comment": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.update_comment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentsUpdateCommentRequestRest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.list_mentions": {
+        parameters: {
+            query?: {
+                /** @description Only those you have not marked as seen. */
+                unseen?: boolean;
+                /** @description At most how many, up to 200. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Mention_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentsMoveRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moved"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentsReopenRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadState"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentsResolveRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThreadState"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "comments.see_mentions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommentsSeeMentionsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Seen"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "data.list_connections": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Connection_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "data.create_connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DataCreateConnectionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "data.get_connection": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "data.delete_connection": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
                 };
             };
             /** @description What went wrong, and what to do. */
@@ -2963,6 +5621,39 @@ export interface operations {
             };
         };
     };
+    "data.test_connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DataTestConnectionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connection"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "data.upload": {
         parameters: {
             query?: never;
@@ -3016,6 +5707,136 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Product_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "environments.list_environments": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Environment_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "environments.get_environment": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Environment"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "environments.install": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnvironmentsInstallRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "environments.reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Environment"];
                 };
             };
             /** @description What went wrong, and what to do. */
@@ -3180,7 +6001,112 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["workbench__api__rest__Health"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "history.list_branches": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Branch_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "history.list_commits": {
+        parameters: {
+            query?: {
+                /** @description Only what changed this file, under this name. */
+                path?: string;
+                /** @description The branch; the one that the project's files are of if empty. */
+                branch?: string;
+                /** @description At most how many, 1 to 100. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Commit_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "history.get_commit": {
+        parameters: {
+            query?: {
+                /** @description Only this file. */
+                path?: string;
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Commit"];
                 };
             };
             /** @description What went wrong, and what to do. */
@@ -3524,6 +6450,200 @@ export interface operations {
             };
         };
     };
+    "operations.list_active_jobs": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Job_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "operations.list_servers": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Server_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "operations.check_health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__operations__types__Health"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "operations.find_logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationsFindLogsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Entry_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "operations.stop_server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationsStopServerRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "operations.sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sweep"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "pipelines.list_jobs": {
         parameters: {
             query?: {
@@ -3695,6 +6815,109 @@ export interface operations {
             };
         };
     };
+    "projects.get_deletion": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.list_invitations": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Invitation_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.list_members": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Member_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "projects.list_projects": {
         parameters: {
             query?: {
@@ -3783,6 +7006,540 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.delete_project": {
+        parameters: {
+            query: {
+                /** @description Its name, so that nobody deletes one by mistake. */
+                confirm: string;
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.archive_project": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsArchiveProjectRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsInviteRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsJoinRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.remove_member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsRemoveMemberRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.reopen_project": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsReopenProjectRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.revoke_invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsRevokeInvitationRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.set_limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsSetLimitsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.set_role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsSetRoleRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "projects.transfer_project": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectsTransferProjectRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "security.list_people": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Person_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "security.list_sessions": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_StudioSession_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "security.activate_person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecurityActivatePersonRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "security.deactivate_person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecurityDeactivatePersonRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "security.end_session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecurityEndSessionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudioSession"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "security.welcome_person": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecurityWelcomePersonRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Welcome"];
                 };
             };
             /** @description What went wrong, and what to do. */

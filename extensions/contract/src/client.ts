@@ -4,7 +4,7 @@ import type { Blob as StudioBlob, paths, Session } from './api.ts';
 import { parseEvents } from './events.ts';
 import type { Streams } from './streams.ts';
 
-type Operation<P extends keyof paths, M extends 'get' | 'post'> = NonNullable<paths[P][M]>;
+type Operation<P extends keyof paths, M extends 'get' | 'post' | 'patch' | 'delete'> = NonNullable<paths[P][M]>;
 type Responses<O> = O extends { responses: infer R } ? R[keyof R & (200 | 201 | 202)] : never;
 type Content<R, T extends string> = R extends { content: infer C } ? C[keyof C & T] : never;
 type Args<O, K extends 'path' | 'query'> = O extends { parameters: { [_ in K]?: infer A } }
@@ -21,11 +21,27 @@ export type ReadPath = {
 export type CallPath = {
   [P in keyof paths]: Operation<P, 'post'> extends never ? never : P;
 }[keyof paths];
+/** Paths that take a PATCH. */
+export type ChangePath = {
+  [P in keyof paths]: Operation<P, 'patch'> extends never ? never : P;
+}[keyof paths];
+/** Paths that take a DELETE. */
+export type DeletePath = {
+  [P in keyof paths]: Operation<P, 'delete'> extends never ? never : P;
+}[keyof paths];
 /** Paths that answer a stream of Records. */
 export type StreamPath = keyof Streams & keyof paths;
 
 export type Read<P extends ReadPath> = Content<Responses<Operation<P, 'get'>>, 'application/json'>;
 export type Told<P extends CallPath> = Content<Responses<Operation<P, 'post'>>, 'application/json'>;
+export type Changed<P extends ChangePath> = Content<
+  Responses<Operation<P, 'patch'>>,
+  'application/json'
+>;
+export type Deleted<P extends DeletePath> = Content<
+  Responses<Operation<P, 'delete'>>,
+  'application/json'
+>;
 export type Streamed<P extends StreamPath> = Streams[P];
 type Asked<O> = O extends { requestBody?: infer B }
   ? Content<NonNullable<B>, 'application/json'>
@@ -137,16 +153,24 @@ export class Client {
     body: Body<P>,
     options: { signal?: AbortSignal; key?: string } = {}
   ): Promise<Told<P>> {
-    const response = await this.send(this.url(path), {
-      method: 'POST',
-      body: JSON.stringify(body),
-      headers: {
-        'Content-Type': 'application/json',
-        'Idempotency-Key': options.key ?? crypto.randomUUID()
-      },
-      signal: options.signal ?? null
-    });
-    return (await response.json()) as Told<P>;
+    return (await this.write('POST', this.url(path), body, options)) as Told<P>;
+  }
+
+  async patch<P extends ChangePath>(
+    path: P,
+    parts: Args<Operation<P, 'patch'>, 'path'>,
+    body: Asked<Operation<P, 'patch'>>,
+    options: { signal?: AbortSignal; key?: string } = {}
+  ): Promise<Changed<P>> {
+    return (await this.write('PATCH', this.url(path, parts), body, options)) as Changed<P>;
+  }
+
+  async delete<P extends DeletePath>(
+    path: P,
+    parts: Args<Operation<P, 'delete'>, 'path'>,
+    options: { signal?: AbortSignal; key?: string } = {}
+  ): Promise<Deleted<P>> {
+    return (await this.write('DELETE', this.url(path, parts), null, options)) as Deleted<P>;
   }
 
   /**
@@ -256,6 +280,24 @@ export class Client {
   /** The address a blob downloads from. */
   href(blob: StudioBlob): string {
     return /^https?:/.test(blob.url) ? blob.url : this.base + blob.url.replace(/^\//, '');
+  }
+
+  private async write(
+    method: string,
+    url: string,
+    body: unknown,
+    options: { signal?: AbortSignal; key?: string }
+  ): Promise<unknown> {
+    const response = await this.send(url, {
+      method,
+      body: body === null ? null : JSON.stringify(body),
+      headers: {
+        ...(body === null ? {} : { 'Content-Type': 'application/json' }),
+        'Idempotency-Key': options.key ?? crypto.randomUUID()
+      },
+      signal: options.signal ?? null
+    });
+    return response.json();
   }
 
   private url(path: string, parts?: object, query?: object): string {

@@ -50,6 +50,22 @@ test('a write carries the project, the xsrf token and a key', async () => {
   assert.match(sent.headers.get('Idempotency-Key') ?? '', /^[0-9a-f-]{36}$/);
 });
 
+test('a change and a deletion name what they are about, and are writes too', async () => {
+  const { fetch, asked } = service(
+    () => Response.json({ id: 'cmt 1' }),
+    () => Response.json({ id: 'cmt 1' })
+  );
+  const client = new Client({ base: '/s/', fetch });
+  await client.patch('/api/v1/comments/comments/{id}', { id: 'cmt 1' }, { text: 'Yes.' });
+  await client.delete('/api/v1/comments/comments/{id}', { id: 'cmt 1' }, { key: 'once' });
+  const [changed, deleted] = asked.slice(-2);
+  assert.equal(changed!.url, 'http://studio/s/api/v1/comments/comments/cmt%201');
+  assert.deepEqual([changed!.method, deleted!.method], ['PATCH', 'DELETE']);
+  assert.deepEqual(await changed!.json(), { text: 'Yes.' });
+  assert.equal(deleted!.headers.get('Idempotency-Key'), 'once');
+  assert.equal(deleted!.headers.get('X-XSRFToken'), 'token');
+});
+
 test('an error of the service is its sentence and its hint', async () => {
   const { fetch } = service(() =>
     Response.json(

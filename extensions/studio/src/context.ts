@@ -21,6 +21,8 @@ export interface StudioContext {
   project: () => Project | null;
   /** viewer, editor or owner; empty until the session is known. */
   role: () => string;
+  /** The address of the Studio's own pages, which ends with a slash; empty before there is a session. */
+  readonly pages: string;
   /** Open a page, or bring it to the front. */
   open: (page: PageName, id?: string, options?: Record<string, string>) => void;
   /** Run a command of JupyterLab. */

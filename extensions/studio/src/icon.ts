@@ -12,3 +12,11 @@ export const graphIcon = new LabIcon({
   </g>
 </svg>`
 });
+
+/** A speech bubble with two lines. */
+export const commentIcon = new LabIcon({
+  name: '@nexus-workbench/studio:comment',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <path class="jp-icon3" fill="#616161" d="M4 3h16a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2h-8.6L7 22.2V18H4a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm0 2v11h5v1.9l1.9-1.9H20V5zm3 2.5h10v1.6H7zm0 4h7v1.6H7z"/>
+</svg>`
+});

@@ -13,7 +13,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Token } from '@lumino/coreutils';
+import { comments } from './comments/index.ts';
 import { CommandIDs, addCommands, openDescription, panelDescription } from './commands.ts';
 import { StudioDocument, pageTitle } from './document.tsx';
 import { graphIcon } from './icon.ts';
@@ -21,10 +21,7 @@ import { PAGES } from './names.ts';
 import { StudioPanel } from './panel/panel.tsx';
 import { RunningItem } from './panel/running.tsx';
 import { SECTIONS, pageArgs, tabOf } from './state.ts';
-import { Studio } from './studio.ts';
-
-const ID = '@nexus-workbench/studio';
-const IStudio = new Token<Studio>(`${ID}:IStudio`, 'The Studio as this window sees it.');
+import { ID, IStudio, Studio } from './studio.ts';
 
 /** The service lies beside the hub; a Lab without a hub names it in `studioUrl`. */
 function serviceUrl(): string {
@@ -214,4 +211,4 @@ const status: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [session, documents, plugin, status];
+export default [session, documents, plugin, status, comments];

@@ -3,3 +3,4 @@
 import '../style/base.css';
 import '../style/panel.css';
 import '../style/pages.css';
+import '../style/comments.css';

@@ -1,7 +1,7 @@
 /** The Studio as this window sees it: who is signed in, which project, what happens in it. */
 
 import type { CommandRegistry } from '@lumino/commands';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { Token, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { Notification } from '@jupyterlab/apputils';
@@ -11,6 +11,7 @@ import { Client, type Job, type Session } from '@nexus-workbench/contract';
 import type { PageName, Project, StudioContext, StudioEvent } from './context.ts';
 import { choose, isActive, touched, type Section } from './state.ts';
 
+export const ID = '@nexus-workbench/studio';
 const KEY = 'nexus-workbench:studio';
 const LIVE_MS = 1500;
 
@@ -76,8 +77,18 @@ export class Studio implements StudioContext, IDisposable {
     return this.session?.projects ?? [];
   }
 
+  /** The project this JupyterLab is of, whichever is shown; null before there is a session. */
+  get home(): Project | null {
+    return this.session?.project ?? null;
+  }
+
   get isDisposed(): boolean {
     return this.disposed;
+  }
+
+  /** The address of the Studio's own pages; empty before there is a session. */
+  get pages(): string {
+    return this.session?.pages ?? '';
   }
 
   project(): Project | null {
@@ -117,6 +128,7 @@ export class Studio implements StudioContext, IDisposable {
       trans: this.trans,
       project: () => this.projects.find(one => one.id === found.id) ?? found,
       role: () => found.role,
+      pages: this.pages,
       open: (page, id = '', options = {}) =>
         void this.run('studio:open', { page, id, options, project: found.id }),
       run: (command, args) => this.run(command, args),
@@ -255,3 +267,8 @@ export class Studio implements StudioContext, IDisposable {
     }
   }
 }
+
+export const IStudio = new Token<Studio>(
+  `${ID}:IStudio`,
+  'The Studio as this window sees it.'
+);

@@ -32,17 +32,17 @@ def test_everything_of_the_hub_lies_in_the_home(
     monkeypatch.chdir(tmp_path)
     c = Config()
     configure_hub(c, load_settings(home=tmp_path, port=8123), str(FILE))
-    assert c.JupyterHub.bind_url == "http://127.0.0.1:8123"
+    assert c.JupyterHub.public_url == "http://localhost:8123/"
+    assert c.JupyterHub.bind_url.startswith("http://127.0.0.1:")
     for path in (c.JupyterHub.db_url, c.JupyterHub.cookie_secret_file, c.StudioAuthenticator.home):
         assert str(tmp_path) in path
-    assert c.StudioSpawner.studio_url == "http://127.0.0.1:8123/services/studio/"
-    assert "access:services!service=studio" in c.Spawner.server_token_scopes
-    studio = c.JupyterHub.services[0]
-    assert studio["name"] == "studio"
+    gateway, studio = c.JupyterHub.services[:2]
+    assert (gateway["name"], studio["name"]) == ("gateway", "studio")
+    assert gateway["environment"]["STUDIO_PROXY_URL"] == c.JupyterHub.bind_url
     assert studio["oauth_no_confirm"]
     assert studio["url"].startswith("http://127.0.0.1:")
-    ports = {c.JupyterHub.hub_bind_url, c.ConfigurableHTTPProxy.api_url, studio["url"]}
-    assert len(ports) == 3
+    places = (c.JupyterHub.bind_url, c.JupyterHub.hub_bind_url, c.ConfigurableHTTPProxy.api_url)
+    assert len({*places, studio["url"], c.StudioSpawner.gateway_port}) == 5
 
 
 def test_a_log_belongs_to_its_process(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench.cli.doctor import checks
+from workbench.cli.doctor import checks, git
 from workbench.cli.processes import Family, listener
 from workbench.cli.up import _environment, check_home, check_port, gist
 from workbench.core import Conflict, Limited, Unavailable, load_settings
 from workbench.hub.processes import free_ports, is_same, stop_tree
+from workbench.security import sandbox
 
 PARENT = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {!r}]); p.wait()"
 CHILD = """
@@ -125,7 +126,31 @@ def test_the_doctor_looks_at_everything(tmp_path: Path) -> None:
     found = {each.name: each for each in checks(load_settings(home=tmp_path / "home"))}
     assert found["python"].ok
     assert found["node"].ok
-    assert set(found) >= {"versions", "home", "memory", "port", "gpu", "browser", "sandbox"}
+    assert set(found) >= {
+        "versions",
+        "home",
+        "memory",
+        "port",
+        "gpu",
+        "browser",
+        "sandbox",
+        "limits",
+        "git",
+    }
     assert all(each.found for each in found.values())
     assert all(each.hint for each in found.values() if each.ok is False)
     assert not (tmp_path / "home").exists(), "looking changes nothing"
+
+
+def test_the_doctor_misses_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setattr(sandbox, "PATH", str(empty))
+    monkeypatch.setattr(sandbox, "why_not", lambda: "")
+    found = git(load_settings(home=tmp_path / "home"))
+    assert found.ok is None and "apt install git" in found.hint
+    old = empty / "git"
+    old.write_text("#!/bin/sh\necho git version 2.20.1\n")
+    old.chmod(0o755)
+    found = git(load_settings(home=tmp_path / "home"))
+    assert found.ok is None and "2.32" in found.hint

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from jupyterhub import orm
+from nativeauthenticator.orm import UserInfo
 
-from workbench.core import Forbidden, Invalid
-from workbench.hub.welcome import check_name, first_account, issue, look, spend
+from tests.postgres import Postgres
+from workbench.core import Forbidden, Invalid, load_settings
+from workbench.hub.welcome import check_name, first_account, hub_database, issue, look, spend
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -69,4 +72,30 @@ def test_hostile_names_are_refused(name: str) -> None:
 
 
 def test_a_new_home_has_no_account(tmp_path: Path) -> None:
-    assert first_account(tmp_path) is None
+    assert first_account(load_settings(home=tmp_path)) is None
+
+
+def test_the_first_administrator_is_found_in_postgresql_too(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    settings = load_settings(home=tmp_path, hub_db_url=postgres.database())
+    assert first_account(settings) is None
+    url = hub_database(settings).render_as_string(hide_password=False)
+    session = orm.new_session_factory(url)()
+    UserInfo.__table__.create(session.get_bind(), checkfirst=True)
+    assert first_account(settings) is None
+    session.add(orm.User(name="ben", admin=False))
+    session.add(orm.User(name="ada", admin=True))
+    for name in ("ben", "ada"):
+        session.add(UserInfo(username=name, password=b"hash", is_authorized=True))
+    session.commit()
+    assert first_account(settings) == "ada"
+    session.close()
+    session.get_bind().dispose()
+
+
+def test_accounts_and_records_in_one_database_are_invalid(tmp_path: Path) -> None:
+    url = "postgresql://studio@db/studio"
+    settings = load_settings(home=tmp_path, hub_db_url=url, urls={"core.store": url})
+    with pytest.raises(Invalid, match="the database studio of the Studio's records"):
+        hub_database(settings)

@@ -24,6 +24,8 @@ from workbench.core import (
 )
 from workbench.core.context import Quiet
 from workbench.data import products, read_table
+from workbench.environments import Environment, Locked
+from workbench.environments.actions import environments
 from workbench.models import Model, models, predict_table, untouched
 from workbench.projects import resolve
 
@@ -156,6 +158,28 @@ def test_the_run_is_in_mlflow(studio: Context, network: tuple[Model, Heard]) -> 
     assert len(client.get_metric_history(model.run, "validation_loss")) == len(heard.metrics)
     name, _, version = model.registered.removeprefix("models:/").rpartition("/")
     assert client.get_model_version(name, version).run_id == model.run
+
+
+def test_the_environment_of_the_project_is_on_record(
+    studio: Context, network: tuple[Model, Heard]
+) -> None:
+    assert network[0].installed is None
+    lock = [Locked(name="polars", version="2.1.0", hashes=["sha256:1"])]
+    made = Environment(id="env_1", state="ready", python="3.11.7", digest="sha256:2", locked=lock)
+    with studio.store.begin() as tx:
+        environments.put(tx, studio.project, made)
+    model, _ = work(studio, target="paid", estimator="majority", name="told")
+    assert model.installed is not None
+    assert model.installed.model_dump() == {
+        "environment": "env_1@0",
+        "digest": "sha256:2",
+        "python": "3.11.7",
+    }
+    assert "numpy" in model.environment
+    back = made.model_copy(update={"version": 1, "state": "studio", "locked": []})
+    with studio.store.begin() as tx:
+        environments.put(tx, studio.project, back)
+    assert work(studio, target="paid", estimator="majority", name="told")[0].installed is None
 
 
 def test_the_same_name_makes_the_next_version_and_the_same_seed_the_same_model(

@@ -1,7 +1,9 @@
 """Jobs through the real engine: a process per attempt, DBOS for what is to be done."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -36,6 +38,58 @@ import os, time
 from workbench.core import Context, Invalid, Job, action
 
 @action(effect="job", undo="irreversible")
+def look(ctx: Context, outside: str) -> Job:
+    """Tell what can be reached from inside a job.
+
+    Args:
+        outside: A port of this machine that somebody listens on.
+    """
+    import json, socket, sys
+    from pathlib import Path
+    home, seen = ctx.home, {}
+    def tried(name, what):
+        try:
+            seen[name] = str(what())
+        except OSError as error:
+            seen[name] = type(error).__name__
+    (ctx.folder / "made.txt").write_text("made")
+    (ctx.folder / "files").mkdir(exist_ok=True)
+    tried("keys", lambda: sorted(os.listdir(home / "keys")))
+    tried("logs", lambda: sorted(os.listdir(home / "logs")))
+    tried("projects", lambda: sorted(os.listdir(home / "projects")))
+    tried("blobs", lambda: sorted(os.listdir(home / "blobs")))
+    tried("mlflow", lambda: sorted(os.listdir(home / "mlflow")))
+    tried("hub", lambda: (home / "hub.sqlite").read_text())
+    tried("hub_write", lambda: (home / "hub.sqlite").write_text("x"))
+    tried("code", lambda: (Path(sys.prefix) / "x").write_text("x"))
+    tried("sysctl", lambda: open("/proc/sys/kernel/core_pattern", "a").close())
+    tried("passwd", lambda: Path("/etc/shadow").read_text())
+    tried("processes", lambda: sum(each.isdigit() for each in os.listdir("/proc")))
+    tried("network", lambda: socket.create_connection(("127.0.0.1", int(outside)), 2))
+    seen["tokens"] = sorted(n for n in os.environ if "TOKEN" in n or "SECRET" in n)
+    ctx.job.log(json.dumps(seen))
+    return {"looked": "yes"}
+
+@action(effect="job", undo="irreversible")
+def stay(ctx: Context, die: bool = False, fill_mb: int = 0) -> Job:
+    """Work until somebody stops it.
+
+    Args:
+        die: End as the kernel ends what takes too much memory.
+        fill_mb: Take so much memory, and end.
+    """
+    if fill_mb:
+        ctx.job.log(f"{len(bytearray(fill_mb << 20)) >> 20} MiB, {len(os.sched_getaffinity(0))}")
+        return {}
+    ctx.on_abort(lambda: (ctx.folder / "undone.txt").write_text("undone"))
+    ctx.job.progress(0.1, "at it")
+    while not die:
+        ctx.job.check()
+        time.sleep(0.05)
+    os.kill(os.getpid(), 9)
+    return {}
+
+@action(effect="job", undo="irreversible", reach="machine")
 def work(
     ctx: Context, steps: int = 3, pause_s: float = 0.05, then: str = "", file: str = ""
 ) -> Job:
@@ -103,6 +157,10 @@ def until(found: Callable[[], Any], seconds: float = 30.0) -> Any:
             return value
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s")
+
+
+def told(ctx: Context, id: str) -> list[str]:
+    return [each.text for each in ledger.lines_after(ctx.store, id, 0) if each.kind == "log"]
 
 
 def job_of(ctx: Context, id: str) -> Job:
@@ -240,3 +298,57 @@ def test_a_killed_studio_loses_no_job(ctx: Context, tmp_path: Path, kill_after: 
     assert done.state == "done"
     assert done.attempt == (2 if kill_after == "start" else 1)
     assert outcomes(ctx, id) == ["queued", "done"]
+
+
+def test_a_job_reaches_its_project_and_nothing_else(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # As somebody does who needs room.
+    (ctx.home / "mlflow").symlink_to(tmp_path_factory.mktemp("disk"))
+    for name in ("keys", "projects/prj_other/files", "blobs/prj_other", "mlflow/prj_other", "logs"):
+        (ctx.home / name).mkdir(parents=True, exist_ok=True)
+    (ctx.home / "keys" / "local").write_text("a key")
+    (ctx.home / "logs" / "hub.log").write_text("a log")
+    (ctx.home / "hub.sqlite").write_text("accounts")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a token")
+    monkeypatch.setenv("WORKBENCH_OIDC_SECRET", "a secret")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = str(listening.getsockname()[1])
+        job = ended(ctx, str(call_here(ctx.fresh(), "demo.look", {"outside": port}).id))
+    assert job.state == "done", job.error
+    seen = json.loads(told(ctx, job.id)[-1])
+    assert seen["keys"] == seen["logs"] == "[]"
+    assert seen["projects"] == seen["blobs"] == seen["mlflow"] == str([ctx.project])
+    assert seen["hub"] == "" and (ctx.home / "hub.sqlite").read_text() == "accounts"
+    for name in ("hub_write", "code", "sysctl"):
+        assert seen[name] in ("OSError", "PermissionError"), (name, seen)
+    assert seen["passwd"] == "FileNotFoundError"
+    assert int(seen["processes"]) <= 3
+    assert seen["network"] == "ConnectionRefusedError"
+    assert seen["tokens"] == []
+    assert (ctx.folder / "made.txt").read_text() == "made"
+
+
+def test_a_veiled_job_is_stopped_and_takes_back_what_it_began(ctx: Context) -> None:
+    id = str(call_here(ctx.fresh(), "demo.stay", {}).id)
+    until(lambda: job_of(ctx, id).note == "at it")
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    assert ended(ctx, id).state == "cancelled"
+    assert (ctx.folder / "undone.txt").read_text() == "undone"
+
+
+def test_a_veiled_job_that_is_killed_says_so(ctx: Context) -> None:
+    job = ended(ctx, str(call_here(ctx.fresh(), "demo.stay", {"die": True}).id))
+    assert job.state == "failed" and job.error is not None
+    assert "ran out of memory" in job.error["detail"]
+
+
+def test_a_job_has_the_memory_and_the_processors_of_its_project(ctx: Context) -> None:
+    root = Actor(name="root1", admin=True, fresh=True)
+    call_here(ctx.fresh(actor=root), "projects.set_limits", {"memory_mb": 700, "cpus": 1})
+    fits = ended(ctx, str(call_here(ctx.fresh(), "demo.stay", {"fill_mb": 100}).id))
+    assert fits.state == "done", fits.error
+    assert told(ctx, fits.id) == ["100 MiB, 1"]
+    job = ended(ctx, str(call_here(ctx.fresh(), "demo.stay", {"fill_mb": 1500}).id))
+    assert job.state == "failed" and job.error is not None
+    assert "ran out of memory" in job.error["detail"]

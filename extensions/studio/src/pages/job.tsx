@@ -203,13 +203,14 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
 }
 
 function JobError({ job }: { job: Job }): JSX.Element {
-  const { detail, title, hint, status } = job.error ?? {};
+  const { detail, title, hint, status, trace } = job.error ?? {};
   const text = (value: unknown): string => (typeof value === 'string' ? value : '');
   const told = new StudioError(
     typeof status === 'number' ? status : 500,
     text(title),
     text(detail) || text(title) || job.state,
-    text(hint)
+    text(hint),
+    text(trace)
   );
   return <ErrorNote error={told} />;
 }

@@ -15,7 +15,7 @@ import {
 } from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { who } from './grid.tsx';
-import { ALIASES, exportsOf } from './model.state.ts';
+import { ALIASES, exportsOf, isRelease } from './model.state.ts';
 import { save } from './product.tsx';
 
 interface PartProps {
@@ -83,18 +83,32 @@ export function Release({
                 ))}
               </select>
             </Field>
-            <Button
-              kind="primary"
-              disabled={busy || held || gate.data?.allowed === false}
-              onClick={() => void promote()}
-            >
-              {held
-                ? trans.__('It is %1', alias)
-                : busy
-                  ? trans.__('Promoting …')
-                  : trans.__('Promote to %1', alias)}
-            </Button>
+            {(held || !isRelease(alias)) && (
+              <Button
+                kind="primary"
+                disabled={busy || held || gate.data?.allowed === false}
+                onClick={() => void promote()}
+              >
+                {held
+                  ? trans.__('It is %1', alias)
+                  : busy
+                    ? trans.__('Promoting …')
+                    : trans.__('Promote to %1', alias)}
+              </Button>
+            )}
           </div>
+          {!held && isRelease(alias) && (
+            <p>
+              {trans.__('A person releases a model, and confirms who they are.')}{' '}
+              <a
+                href={`${studio.pages}projects/${studio.project()?.id ?? ''}/models/${ref}?alias=${alias}#release`}
+                target="_blank"
+                rel="noopener"
+              >
+                {trans.__('Release it on the Studio’s own page')}
+              </a>
+            </p>
+          )}
           {gate.loading && !gate.data && <Loading what={trans.__('the gate’s answer')} />}
           {gate.error && <ErrorNote error={gate.error} retry={reload} />}
           {gate.data && <Answer studio={studio} gate={gate.data} />}

@@ -3,7 +3,21 @@
 import type { Field, Figure, Model, ModelsExportRequest, Report } from '@nexus-workbench/contract';
 
 /** Aliases a person chooses from; the first is the one the gate guards most. */
-export const ALIASES = ['production', 'champion', 'challenger', 'candidate', 'archived'] as const;
+export const ALIASES = [
+  'production',
+  'champion',
+  'released',
+  'challenger',
+  'candidate',
+  'archived'
+] as const;
+
+/** Those that let a model loose on people: given on the Studio's own pages only. */
+const RELEASES = new Set<string>(['production', 'champion', 'released']);
+
+export function isRelease(alias: string): boolean {
+  return RELEASES.has(alias);
+}
 
 /** Metrics of which less is better. */
 const LESS = new Set(['log_loss', 'brier', 'rmse', 'mae']);

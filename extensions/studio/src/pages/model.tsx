@@ -218,6 +218,21 @@ function Made({ studio, model }: PartProps): JSX.Element {
           [
             trans.__('Packages'),
             environment.map(([name, version]) => `${name} ${version}`).join(', ')
+          ],
+          [
+            trans.__('The project’s own packages'),
+            model.installed ? (
+              <span key="installed" title={model.installed.digest}>
+                {trans.__(
+                  '%1, Python %2, %3: what its notebooks had',
+                  model.installed.environment,
+                  model.installed.python,
+                  short(model.installed.digest)
+                )}
+              </span>
+            ) : (
+              trans.__('none: its notebooks had the Studio’s')
+            )
           ]
         ]}
       />

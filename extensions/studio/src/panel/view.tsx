@@ -30,6 +30,27 @@ export default function View({ studio }: { studio: Studio }): JSX.Element {
 
 const NEW = '+';
 
+/** What is done on the Studio's own pages, which no page of a project can speak for. */
+function Elsewhere({ studio }: { studio: Studio }): JSX.Element | null {
+  const trans = useWords();
+  const pages = studio.pages;
+  const project = studio.project();
+  if (!pages || !project) {
+    return null;
+  }
+  const there = { target: '_blank', rel: 'noopener' };
+  return (
+    <nav className={css.row} aria-label={trans.__('The Studio')}>
+      <a href={pages} {...there}>
+        {trans.__('All projects')}
+      </a>
+      <a href={`${pages}projects/${project.id}/people`} {...there}>
+        {studio.role() === 'owner' ? trans.__('Share') : trans.__('People')}
+      </a>
+    </nav>
+  );
+}
+
 function Header({ studio }: { studio: Studio }): JSX.Element {
   const trans = useWords();
   const project = studio.project();
@@ -44,21 +65,26 @@ function Header({ studio }: { studio: Studio }): JSX.Element {
   return (
     <header className="nx-Panel-head">
       <div className={css.row}>
-        <select
-          className="nx-Panel-project"
-          aria-label={trans.__('Project')}
-          value={project?.id ?? ''}
-          onChange={event => choose(event.target.value)}
-        >
-          {studio.projects.map(one => (
-            <option key={one.id} value={one.id}>
-              {one.title || one.name}
-            </option>
-          ))}
-          <option value={NEW}>{trans.__('New project …')}</option>
-        </select>
+        {studio.projects.length === 1 ? (
+          <h2 className="nx-Panel-title">{project?.title || project?.name}</h2>
+        ) : (
+          <select
+            className="nx-Panel-project"
+            aria-label={trans.__('Project')}
+            value={project?.id ?? ''}
+            onChange={event => choose(event.target.value)}
+          >
+            {studio.projects.map(one => (
+              <option key={one.id} value={one.id}>
+                {one.title || one.name}
+              </option>
+            ))}
+            <option value={NEW}>{trans.__('New project …')}</option>
+          </select>
+        )}
         <Badge state="role" text={roleName(studio.role(), trans)} />
       </div>
+      <Elsewhere studio={studio} />
       <p className={css.quiet} aria-live="polite">
         {!studio.connected ? (
           <span data-kind="bad">{trans.__('The Studio does not answer; trying again.')}</span>

@@ -42,6 +42,11 @@ export function ErrorNote({ error, retry }: { error: unknown; retry?: () => void
       {studio?.status === 503 && !studio.hint && (
         <p>{trans.__('Check that the Studio is running, then try again.')}</p>
       )}
+      {studio?.trace && (
+        <p className={css.quiet}>
+          {trans.__('Asking somebody about it? Quote')} <code>{studio.trace}</code>
+        </p>
+      )}
       {retry && <Button onClick={retry}>{trans.__('Retry')}</Button>}
     </div>
   );
