@@ -152,16 +152,18 @@ def test_a_foreign_host_is_refused_by_every_page(team: Team) -> None:
 def test_a_ticket_works_once_and_in_one_browser(team: Team) -> None:
     origin, name = team.origin(team.theirs), label(team.theirs)
     http = team.mallory.http
-    asked = browser().get(f"{origin}/user/{name}/lab", follow_redirects=False)
+    with browser() as another:
+        asked = another.get(f"{origin}/user/{name}/lab", follow_redirects=False)
     entrance = asked.headers["location"]
     given = http.get(entrance, follow_redirects=False)
     ticket = given.headers["location"]
     assert ticket.startswith(f"{origin}/enter/{name}/")
     # Sent to somebody else, whose browser has not asked for it: it would sign them in as Mallory.
-    for stranger in (browser(), team.alice.http):
-        answer = stranger.get(ticket)
-        assert answer.status_code == 403
-        assert "began in another browser" in answer.text
+    with browser() as another:
+        for stranger in (another, team.alice.http):
+            answer = stranger.get(ticket)
+            assert answer.status_code == 403
+            assert "began in another browser" in answer.text
 
 
 def test_nobody_comes_to_a_project_by_the_studios_own_host(team: Team) -> None:

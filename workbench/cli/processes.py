@@ -1,5 +1,6 @@
 """The processes of a running Studio, and those a former one left behind."""
 
+import errno
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,17 +18,20 @@ class Family:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._known: set[psutil.Process] = set()
+        self._written: set[psutil.Process] = set()
 
     def look(self, root: int) -> None:
-        """Take account of what runs below this process, and write it down if it changed."""
+        """Take account of what runs below this process, and write it down if it changed.
+
+        A disk that is full must not end the Studio: the account is written when there is room.
+        """
         try:
             first = psutil.Process(root)
             found = {first, *first.children(recursive=True)}
         except psutil.NoSuchProcess:
             found = set()
-        known = {process for process in self._known | found if process.is_running()}
-        if known != self._known:
-            self._known = known
+        self._known = {process for process in self._known | found if process.is_running()}
+        if self._known != self._written:
             self._write()
 
     def recall(self) -> None:
@@ -63,8 +67,14 @@ class Family:
 
     def _write(self) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps([[p.pid, p.create_time()] for p in self._known]))
-        new.replace(self._file)
+        try:
+            new.write_text(json.dumps([[p.pid, p.create_time()] for p in self._known]))
+            new.replace(self._file)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        else:
+            self._written = set(self._known)
 
 
 def listener(port: int) -> str:

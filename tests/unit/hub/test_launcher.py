@@ -1,5 +1,6 @@
 """The launcher's parts: processes kept account of, ports and homes looked at, logs read."""
 
+import json
 import os
 import socket
 import subprocess
@@ -51,6 +52,19 @@ def test_a_family_is_found_again_from_its_file_and_stopped(tmp_path: Path) -> No
     assert later.stop(0.2) == 1
     assert not child.is_running()
     assert later.alive() == []
+
+
+def test_a_full_disk_ends_nothing_and_the_account_is_written_later(tmp_path: Path) -> None:
+    file = tmp_path / "processes.json"
+    full = tmp_path / "processes.new"
+    full.symlink_to("/dev/full")
+    family = Family(file)
+    family.look(os.getpid())
+    assert not file.exists()
+    assert psutil.Process() in family.alive()
+    full.unlink()
+    family.look(os.getpid())
+    assert [os.getpid(), psutil.Process().create_time()] in json.loads(file.read_text())
 
 
 def test_a_process_that_was_given_an_old_number_is_left_alone(tmp_path: Path) -> None:
