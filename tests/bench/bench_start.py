@@ -5,9 +5,6 @@ new, without the tour; the first start (which migrates databases) is shown for c
 """
 
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,33 +16,11 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.running import environment_for, free_port, launched  # noqa: E402
+
 SETTLE_S = 5.0
-
-
-def started(environment: dict[str, str]) -> tuple["subprocess.Popen[str]", float]:
-    """A launcher that has printed its URL, and the seconds that took."""
-    began = time.monotonic()
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli.main", "up", "--no-tour"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert launcher.stdout is not None
-    for line in launcher.stdout:
-        if line.startswith("Open "):
-            return launcher, time.monotonic() - began
-    raise SystemExit("the Studio did not start")
-
-
-def stopped(launcher: "subprocess.Popen[str]") -> None:
-    """Ctrl-C, and wait for the end."""
-    launcher.send_signal(signal.SIGINT)
-    launcher.wait(60)
-    assert launcher.stdout is not None
-    launcher.stdout.close()
 
 
 def memory(launcher: "subprocess.Popen[str]") -> dict[str, int]:
@@ -60,24 +35,19 @@ def memory(launcher: "subprocess.Popen[str]") -> dict[str, int]:
 
 
 def main() -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        environment = os.environ | {
-            "WORKBENCH_HOME": f"{folder}/home",
-            "WORKBENCH_PORT": str(port),
-            "PYTHONPATH": str(ROOT),
-        }
-        launcher, first = started(environment)
-        stopped(launcher)
-        launcher, second = started(environment)
-        time.sleep(SETTLE_S)
-        idle = memory(launcher)
-        stopped(launcher)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = environment_for(Path(folder) / "home", free_port())
+        took = []
+        idle: dict[str, int] = {}
+        for _ in range(2):
+            began = time.monotonic()
+            with launched(environment) as (launcher, _):
+                took.append(round(time.monotonic() - began, 1))
+                time.sleep(SETTLE_S)
+                idle = memory(launcher)
     return {
-        "first_start_s": round(first, 1),
-        "second_start_s": round(second, 1),
+        "first_start_s": took[0],
+        "second_start_s": took[1],
         "idle_unique_mib": idle,
         "idle_total_mib": sum(idle.values()),
     }

@@ -136,7 +136,7 @@ def test_markup_is_shown_as_text(team: Team, browser: Browser, marked: dict[str,
             answer = page.goto(f"{team.url}services/studio/{path}")
             assert answer is not None
             assert answer.status < 500, path
-            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(200)
             unhurt(page)
         page.goto(f"{team.url}services/studio/{at}/notebooks/planted.ipynb")
         for text in (IMAGE, SCRIPT, TURNED, ATTRIBUTE):
@@ -167,7 +167,7 @@ def test_markup_in_the_lab_is_text(team: Team, browser: Browser, marked: dict[st
         tabs = page.locator(".jp-SideBar .lm-TabBar-tab")
         for index in range(tabs.count()):
             tabs.nth(index).click()
-            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(300)
             assert not page.evaluate("() => window.hurt"), tabs.nth(index).get_attribute("title")
         assert not page.evaluate("() => window.hurt")
 

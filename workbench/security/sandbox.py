@@ -260,21 +260,8 @@ def _entering(user: int, staged: list[tuple[bytes, bytes]], bounds: Bounds) -> C
 
 def _arguments(confined: Confined, at: Any, holding: Any) -> Iterator[str]:
     yield from ("--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns")
-    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup")
-    if not confined.network:
-        yield "--unshare-net"
-    yield from ("--hostname", "project", "--die-with-parent", "--new-session")
-    yield from (
-        "--cap-drop",
-        "ALL",
-        "--seccomp",
-        holding(program(pinned=confined.bounds.processors is not None)),
-    )
-    for folder in system_folders():
-        if folder.is_symlink():
-            yield from ("--symlink", os.readlink(folder), str(folder))
-        else:
-            yield from ("--ro-bind", at(folder), str(folder))
+    yield from apart("project", confined.network, confined.bounds, holding)
+    yield from seen_system(at)
     yield from ("--dir", "/etc")
     files = (*ETC, "resolv.conf") if confined.network else ETC
     for name in files:
@@ -308,6 +295,24 @@ def _arguments(confined: Confined, at: Any, holding: Any) -> Iterator[str]:
     }
     for name, value in (inner | confined.environment).items():
         yield from ("--setenv", name, value)
+
+
+def apart(name: str, network: bool, bounds: Bounds, holding: Any) -> Iterator[str]:
+    """What any sandbox begins with: processes and a host name of its own, and no capability."""
+    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup")
+    if not network:
+        yield "--unshare-net"
+    yield from ("--hostname", name, "--die-with-parent", "--new-session", "--cap-drop", "ALL")
+    yield from ("--seccomp", holding(program(pinned=bounds.processors is not None)))
+
+
+def seen_system(at: Callable[[Path], str] = str) -> Iterator[str]:
+    """The system's programs and libraries, unwritable; `at` tells where each is found."""
+    for folder in system_folders():
+        if folder.is_symlink():
+            yield from ("--symlink", os.readlink(folder), str(folder))
+        else:
+            yield from ("--ro-bind", at(folder), str(folder))
 
 
 @contextmanager

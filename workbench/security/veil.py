@@ -18,8 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 from workbench.core import Settings
 
 from .bounds import Bounds
-from .sandbox import ETC, bubblewrap, environment_folders, held, system_folders
-from .seccomp import program
+from .sandbox import ETC, apart, bubblewrap, environment_folders, held, seen_system
 
 PLACES = ("projects", "blobs", "mlflow")
 """Folders of the home with a folder for each project."""
@@ -119,16 +118,7 @@ def _arguments(veil: Veiled, holding: Any) -> Iterator[str]:
     user, group = os.geteuid(), os.getegid()
     if user != 0:
         yield from ("--unshare-user", "--uid", str(user), "--gid", str(group), "--disable-userns")
-    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup")
-    if not veil.network:
-        yield "--unshare-net"
-    yield from ("--hostname", "job", "--die-with-parent", "--new-session")
-    yield from (
-        "--cap-drop",
-        "ALL",
-        "--seccomp",
-        holding(program(pinned=veil.bounds.processors is not None)),
-    )
+    yield from apart("job", veil.network, veil.bounds, holding)
     if user == 0:
         for name in CAPABILITIES:
             yield from ("--cap-add", name)
@@ -140,11 +130,7 @@ def _arguments(veil: Veiled, holding: Any) -> Iterator[str]:
 
 
 def _machine(veil: Veiled, holding: Any) -> Iterator[str]:
-    for folder in system_folders():
-        if folder.is_symlink():
-            yield from ("--symlink", os.readlink(folder), str(folder))
-        else:
-            yield from ("--ro-bind", str(folder), str(folder))
+    yield from seen_system()
     yield from ("--dir", "/etc")
     for name in (*ETC, "resolv.conf", "hosts", "nsswitch.conf"):
         if (path := Path("/etc") / name).exists():
