@@ -30,6 +30,7 @@ def test_a_start_after_kill_nine_heals(tmp_path: Path) -> None:
         assert all(each.create_time() >= started for each in processes_of(tmp_path / "home"))
 
 
+@pytest.mark.soak  # tests/hostile/test_life.py kills it, too, among others
 def test_a_hub_that_is_killed_is_started_again(tmp_path: Path) -> None:
     environment = environment_for(tmp_path / "home", free_port())
     with launched(environment) as (launcher, _):

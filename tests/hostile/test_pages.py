@@ -331,6 +331,8 @@ def test_a_page_of_another_site_changes_nothing(
         page = context.new_page()
         page.goto(f"{at}/user/{name}/lab")
         lab_is_ready(page)
+        # Who asks for no project by name gets their own, which is made when they first ask.
+        assert context.request.get(f"{studio}/api/v1/session").ok
         there = partial(files, team.home, team.theirs)
         before, kept = records(team.home), there()
         running = [inside.ask("GET", p).json() for p in ("api/terminals", "api/kernels")]
