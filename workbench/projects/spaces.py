@@ -126,9 +126,10 @@ def visible(store: Store, actor: Actor) -> list[Project]:
     mine = sa.select(grants.c.project, grants.c.role).where(grants.c.actor == str(actor))
     with store.read() as connection:
         roles = {row.project: row.role for row in connection.execute(mine)}
-        if not (actor.admin and actor.kind == "person"):
-            query = query.where(projects.c.id.in_(roles))
-        return [record(row, roles.get(row.id, "owner")) for row in connection.execute(query).all()]
+        if actor.admin and actor.kind == "person":  # whatever they were invited as
+            return [record(row, "owner") for row in connection.execute(query)]
+        query = query.where(projects.c.id.in_(roles))
+        return [record(row, roles[row.id]) for row in connection.execute(query)]
 
 
 def find(store: Store, actor: Actor, name_or_id: str) -> Project | None:

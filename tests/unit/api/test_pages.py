@@ -30,6 +30,7 @@ from workbench.history import reading
 from workbench.models.ports import Run, registries
 from workbench.models.types import Model, models
 from workbench.projects import Project
+from workbench.security import grant
 from workbench.security.guard import Asker, check_origin, check_xsrf, xsrf_for
 
 PREFIX = "/services/studio"
@@ -415,6 +416,20 @@ def test_the_record_names_who_did_what(ada: Browser, project: Project) -> None:
     shown = text(ada.get(f"projects/{project.id}/record"))
     assert "ada data.register done" in shown
     assert ada.get(f"projects/{project.id}/record?after=x").status_code == 400
+
+
+def test_an_administrator_is_an_owner_whatever_they_were_invited_as(
+    engines: Engines, sign_in: Callable[[str], Browser], project: Project
+) -> None:
+    with engines.get(stores).begin() as tx:
+        grant(tx, project.id, "person:root1", "viewer")
+    root = sign_in("root1:fresh:admin")
+    for path in ("", f"projects/{project.id}"):
+        shown = text(root.get(path))
+        assert "Loans" in shown
+        assert "owner" in shown
+        assert "viewer" not in shown.partition("Members")[0]
+        assert "Open in JupyterLab" in shown
 
 
 def test_the_administrators_page(sign_in: Callable[[str], Browser], project: Project) -> None:
