@@ -23,12 +23,9 @@ from jupyterlab.labapp import LabApp
 from workbench.core.listening import everywhere
 from workbench.operations.running import KEY, PERSON
 
+from .given import BASE, HOST, LIMITS, PORT, SECRET, SOCKET
 from .processes import die_with_parent
 from .rooms import keep_documents
-
-SOCKET, LIMITS, BASE = "STUDIO_SOCKET", "STUDIO_LIMITS", "STUDIO_BASE"
-HOST, PORT, SECRET = "STUDIO_HOST", "STUDIO_PORT", "STUDIO_SECRET"
-"""The names in the environment by which the spawner says what to serve, within what, and whose."""
 
 COLOURS = ("#1f77b4", "#b3590a", "#2c7a2c", "#b02a2b", "#7d4fa8", "#7b4a3f", "#b0408f", "#4f6d7a")
 

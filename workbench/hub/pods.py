@@ -21,7 +21,7 @@ from workbench.core.ids import project_of
 from workbench.operations import running
 from workbench.security.limits import limit_of
 
-from . import gitconfig, inside
+from . import gitconfig, given
 from .servers import Pod, forget_pod, note_pod
 from .spawner import MIB, git_files, prepare, store_of
 
@@ -96,12 +96,12 @@ class StudioKubeSpawner(KubeSpawner):  # type: ignore[misc]
             "PIP_USER": "1",
             "JUPYTER_PATH": f"{environments.SEEN}/jupyter",
             "JUPYTER_RUNTIME_DIR": RUNTIME,
-            inside.PORT: str(self.port),
-            inside.SECRET: secret,
-            inside.BASE: f"/user/{label}/",
-            inside.HOST: host,
+            given.PORT: str(self.port),
+            given.SECRET: secret,
+            given.BASE: f"/user/{label}/",
+            given.HOST: host,
             # Processes are counted over the whole node here; the kubelet limits them by pod.
-            inside.LIMITS: f"data={memory * MIB:.0f}",
+            given.LIMITS: f"data={memory * MIB:.0f}",
             "WORKBENCH_TOKEN": key,
             "WORKBENCH_PROJECT": project,
             "WORKBENCH_STUDIO_URL": self.studio_url,

@@ -26,7 +26,7 @@ from workbench.projects.spaces import find
 from workbench.security import sandbox, sessions
 from workbench.security.bounds import bounds_of
 
-from . import gitconfig, inside
+from . import gitconfig, given
 from .processes import is_same, short_path, stop_tree
 from .servers import socket_of
 
@@ -83,10 +83,10 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
             packages = environments.prepare_folder(self.settings, project_of(label))
             environment = {
                 "JUPYTER_PATH": f"{environments.seen(packages)}/jupyter",
-                inside.SOCKET: str(listening.fileno()),
-                inside.BASE: f"/user/{label}/",
-                inside.HOST: urlsplit(self.settings.address).hostname or "localhost",
-                inside.LIMITS: f"data={memory * MIB:.0f},processes=1024",
+                given.SOCKET: str(listening.fileno()),
+                given.BASE: f"/user/{label}/",
+                given.HOST: urlsplit(self.settings.address).hostname or "localhost",
+                given.LIMITS: f"data={memory * MIB:.0f},processes=1024",
                 "WORKBENCH_TOKEN": key,
                 "WORKBENCH_PROJECT": project_of(label),
                 "WORKBENCH_STUDIO_URL": f"http+unix://{calls if problem else CALLS}/studio.sock",
