@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from workbench.core import Context, Invalid, Limited, Unavailable
+from workbench.core import Context, Invalid, Limited, NotFound, Unavailable
 
 from .fetching import Measured, words
 from .places import DRIVERS, Connection
@@ -326,8 +326,7 @@ def _lite(ctx: Context, connection: Connection, folder: Path, watch: Watch) -> "
 
     path = connection.url.removeprefix("sqlite:///")
     _copied(ctx, path, folder / "db")
-    with suppress(Exception):
-        # What a writer has not moved into the file yet.
+    with suppress(NotFound):  # what a writer has not moved into the file yet, if anything
         _copied(ctx, f"{path}-wal", folder / "db-wal")
 
     def connect() -> sqlite3.Connection:

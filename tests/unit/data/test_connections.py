@@ -427,6 +427,18 @@ def test_an_sqlite_file_of_the_project(call: Call, lite: sqlite3.Connection) -> 
     lite.close()
 
 
+def test_what_a_writer_has_not_moved_into_the_file_is_read_or_the_read_is_refused(
+    ctx: Context, call: Call, lite: sqlite3.Connection
+) -> None:
+    call("create_connection", name="shop", url="sqlite:///shop.db")
+    log = ctx.folder / "files" / "shop.db-wal"
+    log.rename(log.with_suffix(".kept"))
+    log.symlink_to(log.with_suffix(".kept"))
+    with pytest.raises(Invalid, match=r"shop\.db-wal.* cannot be read"):
+        call("register", source="connection:shop?SELECT a FROM t")
+    lite.close()
+
+
 def test_types_are_told_from_all_rows(call: Call, lite: sqlite3.Connection) -> None:
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT "
     many += "i, CASE WHEN i > 4000 THEN i + 0.5 ELSE i END AS f, "

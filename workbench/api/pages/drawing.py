@@ -118,6 +118,7 @@ main { max-width: 64rem; margin: 0 auto; }
 
 def _main() -> int:
     """Draw what stands on standard input: 3, no notebook; 4, something is not installed."""
+    # Not every system has them; a lower one may stand. Whoever started this ends it in time, too.
     with suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -31,6 +31,7 @@ def _told(cell: dict[str, object]) -> dict[str, str]:
 
 
 def _main() -> None:
+    # Not every system has them; a lower one may stand. Whoever started this ends it in time, too.
     with suppress(ImportError, ValueError, OSError):
         import resource
 
