@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.paths import jupyter_runtime_dir
 from traitlets.config import Application, Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -13,6 +14,8 @@ from workbench.core import Settings, Unavailable, load_settings
 from workbench.core.logs import logging_config
 from workbench.operations.access import metrics_token
 from workbench.security import sandbox
+
+from .given import KEEPER
 
 SERVICES = {"studio": "workbench.api.serve", "dashboards": "workbench.publishing.serve"}
 HERE = Path(__file__).parent
@@ -178,6 +181,14 @@ def configure_server(c: Config) -> None:
     c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
     c.LabApp.extension_manager = "readonly"
     c.LabApp.app_settings_dir = str(HERE / "lab")
+    if KEEPER in os.environ:
+        c.KernelProvisionerFactory.default_provisioner_name = "studio-keeper"
+        c.ServerApp.kernel_manager_class = "workbench.hub.kernels.manager.KeptKernels"
+        c.ServerApp.kernel_websocket_connection_class = "workbench.hub.kernels.manager.Window"
+        c.SessionManager.database_filepath = str(Path(jupyter_runtime_dir()) / "sessions.db")
+        # `Window` tells one that comes back what it missed, from the disk.
+        c.MappingKernelManager.buffer_offline_messages = False
+        c.KernelRestarter.time_to_dead = 1.0
     # `rooms` keeps shared documents in a journal of its own.
     c.SQLiteYStore.db_path = ":memory:"
 

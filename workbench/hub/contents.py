@@ -7,7 +7,7 @@ a notebook, takes the copy for what is left of it, and puts it in place of what 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,19 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 
 
 class StudioContents(AsyncLargeFileManager):
-    """Jupyter's files, each written beside and then put in place of the former one."""
+    """Jupyter's files, each written beside and then put in place of the former one.
+
+    Attributes:
+        before_reading: What is done before a notebook is read; it is given the path.
+    """
+
+    before_reading: Callable[[str], Awaitable[None]] | None = None
+
+    async def get(self, path: str, content: bool = True, *args: Any, **kwargs: Any) -> Any:
+        """See `jupyter_server`: a file or folder, with what is in it."""
+        if content and self.before_reading is not None:
+            await self.before_reading(path.strip("/"))
+        return await super().get(path, content, *args, **kwargs)
 
     @contextmanager
     def atomic_writing(self, os_path: str, *args: Any, **kwargs: Any) -> Iterator[Any]:

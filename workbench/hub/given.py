@@ -1,8 +1,14 @@
-"""What a spawner gives a project's server: names of its environment.
+"""What a project's processes are given: names of their environment.
 
 They have a module of their own, for the hub must not load the server that it starts.
 """
 
-SOCKET, LIMITS, BASE = "STUDIO_SOCKET", "STUDIO_LIMITS", "STUDIO_BASE"
-HOST, PORT, SECRET = "STUDIO_HOST", "STUDIO_PORT", "STUDIO_SECRET"
-"""What to serve, within what, and whose."""
+LIMITS, BASE, HOST = "STUDIO_LIMITS", "STUDIO_BASE", "STUDIO_HOST"
+"""Within what everything runs; whose the server is."""
+PORT, SECRET = "STUDIO_PORT", "STUDIO_SECRET"
+"""Where a server in a pod answers, and to whom."""
+CONTROL, KEEP = "STUDIO_CONTROL", "STUDIO_KEEP"
+"""To the keeper: the descriptor by which the hub commands it, and how long idle kernels are kept
+without a server, in seconds."""
+SOCKET, KEEPER = "STUDIO_SOCKET", "STUDIO_KEEPER"
+"""From the keeper to the server it starts: the descriptors of what to serve, and of the keeper."""

@@ -9,7 +9,6 @@ is a defence: the project's people may change this process as they like, and rea
 import contextvars
 import hmac
 import os
-import resource
 import signal
 import socket
 import sys
@@ -23,7 +22,7 @@ from jupyterlab.labapp import LabApp
 from workbench.core.listening import everywhere
 from workbench.operations.running import KEY, PERSON
 
-from .given import BASE, HOST, LIMITS, PORT, SECRET, SOCKET
+from .given import BASE, HOST, PORT, SECRET, SOCKET
 from .processes import die_with_parent
 from .rooms import keep_documents
 
@@ -67,11 +66,13 @@ class StudioServer(ServerApp):
         self.http_server.add_socket(given)
 
     def load_server_extensions(self) -> None:
-        """Load them, then have git commit in the name of whoever asks."""
+        """Load them, have git commit in the name of whoever asks, and take up the kernels."""
         from .committing import take_over
+        from .kernels.manager import take_up
 
         super().load_server_extensions()
         take_over(self.web_app.settings, self.config, os.environ.pop(HOST, "localhost"))
+        take_up(self)
 
 
 class StudioLab(LabApp):  # type: ignore[misc]
@@ -85,22 +86,11 @@ class StudioLab(LabApp):  # type: ignore[misc]
         return "jupyterlab"
 
 
-def confine(limits: str) -> None:
-    """Take limits that hold for this process and all it starts: `data=BYTES,processes=N`."""
-    known = {"data": resource.RLIMIT_DATA, "processes": resource.RLIMIT_NPROC}
-    for each in filter(None, limits.split(",")):
-        name, _, value = each.partition("=")
-        resource.setrlimit(known[name], (int(value), int(value)))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def main() -> None:
     """Serve until told to stop."""
     die_with_parent()
-    confine(os.environ.pop(LIMITS, ""))
     StudioIdentity.secret = os.environ.pop(SECRET, "")
     os.umask(0o077)
-    # The sandbox ends with its parent by SIGKILL; asked by SIGTERM first, kernels end in order.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     keep_documents()
     home = Path.home()

@@ -4,14 +4,13 @@ For each document: who began its history, some versions of it that its file had 
 have, and the changes since the newest. It lies beside the project's files and is the project's own.
 """
 
-import logging
 import sqlite3
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from .databases import opened
 
 VERSIONS, BYTES = 8, 32 * 1024**2
 """How many versions of a document are kept, and up to which size together."""
@@ -60,16 +59,8 @@ class Journal:
     def __init__(self, file: Path, document: str) -> None:
         self._document = document
         self._lock = threading.Lock()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = _opened(file)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            aside = file.with_name(f"{file.name}.damaged-{time.time_ns()}")
-            log.error("%s is damaged (%s) and was put aside as %s", file, error, aside.name)
-            file.rename(aside)
-            self._db = _opened(file)
+        # An acknowledged change survives the power going out.
+        self._db = opened(file, _SCHEMA, synchronous="FULL")
 
     def read(self) -> History | None:
         """What there is of the document; None if nothing."""
@@ -145,15 +136,6 @@ class Journal:
     def _put(self, db: sqlite3.Connection, state: bytes) -> int:
         asked = "INSERT INTO versions (document, at, state, hash) VALUES (?, ?, ?, '')"
         return int(db.execute(asked, (self._document, time.time(), state)).lastrowid or 0)
-
-
-def _opened(file: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(file, timeout=30, check_same_thread=False)
-    # An acknowledged change survives the power going out.
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    db.executescript(_SCHEMA)
-    return db
 
 
 _SCHEMA = """

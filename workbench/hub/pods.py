@@ -115,7 +115,7 @@ class StudioKubeSpawner(KubeSpawner):  # type: ignore[misc]
         self._show(project, label)
         self.extra_container_config = {
             "command": [
-                *(sys.executable, "-m", "workbench.hub.inside"),
+                *(sys.executable, "-m", "workbench.hub.kernels.keeper"),
                 f"--config={self.config_file}",
             ],
             "readinessProbe": {

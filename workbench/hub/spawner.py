@@ -1,9 +1,16 @@
-"""A project's JupyterLab: one process tree in the project's sandbox, shared by its editors."""
+"""A project's JupyterLab in the project's sandbox, shared by its editors.
+
+The sandbox outlives the server for as long as a kernel works: a server that is started again finds
+it there.
+"""
 
 import asyncio
 import os
 import socket
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -27,15 +34,21 @@ from workbench.security import sandbox, sessions
 from workbench.security.bounds import bounds_of
 
 from . import gitconfig, given
+from .keeping import Kept
 from .processes import is_same, short_path, stop_tree
 from .servers import socket_of
 
 GRACE_S = 8.0
+KEEP_S = 3600.0
+"""How long kernels that do nothing are kept without a server, where no setting says so."""
 MIB = 1024 * 1024
 CALLS = "/run/studio"
 """Where the folder of the Studio's socket is seen inside."""
 CONFIG = "/etc/jupyter_config.py"
 """Where the configuration file is seen inside."""
+
+_kept: dict[str, Kept] = {}
+"""The sandboxes of this hub, by the labels of their projects: a spawner ends with its server."""
 
 
 class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
@@ -61,13 +74,19 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
         label = str(self.user.name)
         if not label.startswith("prj-"):
             raise ValueError(f"{label} is a person, and has no server: open a project instead.")
-        project = project_of(label)
-        folder, user, key = await asyncio.to_thread(prepare, self.settings, project)
-        # Not on another thread: the sandbox ends with the thread that started it.
-        self._launch(label, folder, user, key)
+        project, kept = project_of(label), _kept.get(label)
+        if kept is None or not kept.lives:
+            folder, user, key = await asyncio.to_thread(prepare, self.settings, project)
+            # Not on another thread: the sandbox ends with the thread that started it.
+            kept = self._launch(label, folder, user, key)
+        else:
+            await asyncio.to_thread(check_open, store_of(self.settings.home), project)
+        self.proc, self.pid = kept.process, kept.process.pid
+        with closing(_listen(socket_of(self.settings.home, label))) as listening:
+            kept.serve(listening)
         return "127.0.0.1", self.gateway_port
 
-    def _launch(self, label: str, folder: Path, user: int | None, key: str) -> None:
+    def _launch(self, label: str, folder: Path, user: int | None, key: str) -> Kept:
         home, problem = self.settings.home, sandbox.why_not()
         usual = self.settings.server_memory_mb
         bounds = bounds_of(store_of(home), project_of(label))
@@ -75,68 +94,98 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
         log = home / "logs" / f"{label}.log"
         calls = home / "run" / "inside"
         calls.mkdir(parents=True, exist_ok=True)
-        with (
-            closing(_listen(socket_of(home, label))) as listening,
-            open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out,
-        ):
-            config = self.config_file if problem else CONFIG
-            packages = environments.prepare_folder(self.settings, project_of(label))
-            environment = {
-                "JUPYTER_PATH": f"{environments.seen(packages)}/jupyter",
-                given.SOCKET: str(listening.fileno()),
-                given.BASE: f"/user/{label}/",
-                given.HOST: urlsplit(self.settings.address).hostname or "localhost",
-                given.LIMITS: f"data={memory * MIB:.0f},processes=1024",
-                "WORKBENCH_TOKEN": key,
-                "WORKBENCH_PROJECT": project_of(label),
-                "WORKBENCH_STUDIO_URL": f"http+unix://{calls if problem else CALLS}/studio.sock",
-                "TERM": "xterm-256color",
-                "PIP_USER": "1",
-            }
-            command = [sys.executable, "-m", "workbench.hub.inside", f"--config={config}"]
-            passed: dict[str, Any] = {
-                "stdout": out,
-                "stderr": out,
-                "pass_fds": (listening.fileno(),),
-            }
+        config = self.config_file if problem else CONFIG
+        packages = environments.prepare_folder(self.settings, project_of(label))
+        environment = {
+            "JUPYTER_PATH": f"{environments.seen(packages)}/jupyter",
+            given.BASE: f"/user/{label}/",
+            given.HOST: urlsplit(self.settings.address).hostname or "localhost",
+            given.LIMITS: f"data={memory * MIB:.0f},processes=1024",
+            given.KEEP: str(self.settings.idle_s or KEEP_S),
+            "WORKBENCH_TOKEN": key,
+            "WORKBENCH_PROJECT": project_of(label),
+            "WORKBENCH_STUDIO_URL": f"http+unix://{calls if problem else CALLS}/studio.sock",
+            "TERM": "xterm-256color",
+            "PIP_USER": "1",
+        }
+        command = [sys.executable, "-m", "workbench.hub.kernels.keeper", f"--config={config}"]
+        if problem:
+            self.log.warning("%s runs without a sandbox: %s", label, problem)
+            command += ["--allow-root"] if os.geteuid() == 0 else []
+            own = home / "run" / "git" / label
+            gitconfig.write(own, git_files(self.settings, label, str(own)))
+            environment |= gitconfig.environment(str(own))
+        else:
+            environment |= gitconfig.environment() | {"JUPYTER_RUNTIME_DIR": "/run/jupyter"}
+
+        def start(control: int) -> "subprocess.Popen[bytes]":
+            inner = environment | {given.CONTROL: str(control)}
+            passed: dict[str, Any] = {"stdout": out, "stderr": out, "pass_fds": (control,)}
             if problem:
-                self.log.warning("%s runs without a sandbox: %s", label, problem)
-                command += ["--allow-root"] if os.geteuid() == 0 else []
-                own = home / "run" / "git" / label
-                gitconfig.write(own, git_files(self.settings, label, str(own)))
-                environment |= gitconfig.environment(str(own))
-                self.proc = sandbox.start_bare(command, folder, environment, bounds, **passed)
-            else:
-                confined = sandbox.Confined(
-                    folder,
-                    read_only={
-                        calls: CALLS,
-                        Path(self.config_file): CONFIG,
-                        packages: environments.SEEN,
-                    },
-                    etc=git_files(self.settings, label),
-                    environment=environment
-                    | gitconfig.environment()
-                    | {"JUPYTER_RUNTIME_DIR": "/run/jupyter"},
-                    user=user,
-                    bounds=bounds,
-                )
-                self.proc = sandbox.start(command, confined, **passed)
-        self.pid = self.proc.pid
-        running.note(home, label, self.pid)
-        self.created = psutil.Process(self.pid).create_time()
+                return sandbox.start_bare(command, folder, inner, bounds, **passed)
+            confined = sandbox.Confined(
+                folder,
+                read_only={
+                    calls: CALLS,
+                    Path(self.config_file): CONFIG,
+                    packages: environments.SEEN,
+                },
+                etc=git_files(self.settings, label),
+                environment=inner,
+                user=user,
+                bounds=bounds,
+            )
+            return sandbox.start(command, confined, **passed)
+
+        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
+            kept = Kept(start)
+        if former := _kept.pop(label, None):
+            former.close()
+        _kept[label] = kept
+        running.note(home, label, kept.process.pid)
+        self.created = psutil.Process(kept.process.pid).create_time()
+        return kept
+
+    async def poll(self) -> int | None:
+        """None while the server runs; the sandbox may go on without it."""
+        kept = _kept.get(str(self.user.name))
+        if kept is None:
+            return int(code) if (code := await super().poll()) is not None else None
+        return None if kept.serves else kept.process.returncode or 0
 
     async def stop(self, now: bool = False) -> None:
-        """End the server and its kernels; whatever does not end in 8 s is killed."""
-        if await self.poll() is None:
-            # The sandbox ends at once when it is asked to, so what runs in it is asked first.
-            await stop_tree(_within(self.pid), 2.0 if now else GRACE_S)
-        if await self.poll() is None:
-            await stop_tree(self.pid, 1.0)
-        if await self.poll() is None:
-            self.log.warning("The server of %s did not end", self.user.name)
-        socket_of(self.settings.home, str(self.user.name)).unlink(missing_ok=True)
-        running.forget(self.settings.home, str(self.user.name))
+        """End the server and the kernels that do nothing; kernels that work go on without it.
+
+        Everything ends where the project was archived or deleted, and with the hub. What does not
+        end in 8 s is killed.
+        """
+        label = str(self.user.name)
+        kept = _kept.get(label)
+        if kept is not None and kept.lives:
+            gone = await asyncio.to_thread(
+                closed, store_of(self.settings.home), [project_of(label)]
+            )
+            if not now and not gone:
+                kept.leave()
+                await self._until(lambda: not kept.serves, GRACE_S)
+                # Without kernels the sandbox ends, too.
+                await self._until(lambda: not kept.lives or kept.kernels > 0, 2.0)
+            if now or gone or kept.serves:
+                # It ends at once when it is asked to, so what runs in it is asked first.
+                await stop_tree(_within(kept.process.pid), 2.0 if now else GRACE_S)
+                if kept.lives:
+                    await stop_tree(kept.process.pid, 1.0)
+        socket_of(self.settings.home, label).unlink(missing_ok=True)
+        if kept is None or not kept.lives:
+            running.forget(self.settings.home, label)
+            if kept is not None:
+                del _kept[label]
+                kept.close()
+
+    async def _until(self, done: Callable[[], bool], wait_s: float) -> None:
+        last = time.monotonic() + wait_s
+        while not done() and time.monotonic() < last:
+            await asyncio.sleep(0.02)
 
     def get_state(self) -> dict[str, Any]:
         """What tells the process from a later one with the same number."""
@@ -157,8 +206,7 @@ def prepare(settings: Settings, project: str) -> tuple[Path, int | None, str]:
         ValueError: The project was archived or deleted.
     """
     store = store_of(settings.home)
-    if closed(store, [project]):
-        raise ValueError(f"The project {project} is archived or gone: nothing runs in it.")
+    check_open(store, project)
     folder = prepare_folder(settings, project)
     user = None if sandbox.why_not() else sandbox.user_of(project)
     if user is not None:
@@ -167,6 +215,12 @@ def prepare(settings: Settings, project: str) -> tuple[Path, int | None, str]:
         sessions.end(tx, project=project, kind="project")
     now = datetime.now(UTC)
     return folder, user, sessions.issue(store, "project", project=project, now=now)
+
+
+def check_open(store: Store, project: str) -> None:
+    """Raise ValueError if a project was archived or deleted."""
+    if closed(store, [project]):
+        raise ValueError(f"The project {project} is archived or gone: nothing runs in it.")
 
 
 def git_files(settings: Settings, label: str, folder: str = gitconfig.SEEN) -> dict[str, str]:

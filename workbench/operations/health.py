@@ -34,6 +34,7 @@ LAST = "last.json"
 """In the folder of backups: where the last one went."""
 PARTS = {
     "workbench.hub.gateway": "gateway",
+    "workbench.hub.kernels.keeper": "kernel keeper",
     "workbench.hub.inside": "project server",
     "workbench.hub": "hub",
     "configurable-http-proxy": "proxy",

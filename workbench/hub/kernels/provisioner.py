@@ -1,0 +1,143 @@
+"""Jupyter's kernels at the keeper: the provisioner that asks it, and the line to it."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import LocalProvisioner
+
+from .. import given
+
+ANSWER_S = 60.0
+"""How long the keeper may take to answer, in seconds."""
+
+
+class Keeper:
+    """The keeper, as JupyterLab's server reaches it.
+
+    Attributes:
+        codes: How kernels ended, by their process numbers.
+    """
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self._line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._number = 0
+        self._opening = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def ask(self, do: str, **asked: Any) -> Any:
+        """Have it do something, and wait until it is done.
+
+        Raises:
+            OSError: It could not, or is gone.
+        """
+        writer = await self._open()
+        self._number += 1
+        number = self._number
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        writer.write(json.dumps({"number": number, "do": do, **asked}).encode() + b"\n")
+        try:
+            return await asyncio.wait_for(self._waiting[number], ANSWER_S)
+        finally:
+            del self._waiting[number]
+
+    async def _open(self) -> asyncio.StreamWriter:
+        async with self._opening:
+            if self._line is None:
+                line = socket.socket(fileno=int(os.environ.pop(given.KEEPER)))
+                line.set_inheritable(False)
+                self._line = await asyncio.open_unix_connection(sock=line, limit=1 << 26)
+                self._reading = asyncio.create_task(self._read(self._line[0]))
+            return self._line[1]
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            told = json.loads(line)
+            if "ended" in told:
+                self.codes[told["pid"]] = told["code"]
+                continue
+            waiting = self._waiting.get(told["number"])
+            if waiting is None or waiting.done():
+                continue
+            if "problem" in told:
+                waiting.set_exception(OSError(told["problem"]))
+            else:
+                waiting.set_result(told["answer"])
+
+
+class KeeperProvisioner(LocalProvisioner):
+    """A kernel that the keeper starts, and that outlives this process."""
+
+    _launched = False
+
+    @property
+    def _keeper(self) -> Keeper:
+        keeper: Keeper = self.parent.parent.keeper  # type: ignore[union-attr]
+        return keeper
+
+    @property
+    def has_process(self) -> bool:
+        """Whether it was started, and nobody waited for its end yet."""
+        return self._launched
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Have the keeper start it."""
+        self.cwd = kwargs.get("cwd") or Path.cwd()
+        connection = {
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in self.connection_info.items()
+        }
+        self.pid = self.pgid = await self._keeper.ask(
+            "launch",
+            id=self.kernel_id,
+            name=self.parent.kernel_name,  # type: ignore[union-attr]
+            command=cmd,
+            environment=kwargs.get("env") or dict(os.environ),
+            cwd=str(self.cwd),
+            connection=connection,
+        )
+        self._launched = True
+        return self.connection_info
+
+    async def take_up(self, pid: int, cwd: str) -> None:
+        """Go on with one that an earlier server started."""
+        self.pid = self.pgid = pid
+        self.cwd = Path(cwd)
+        self._launched = True
+
+    async def poll(self) -> int | None:
+        """How it ended; None while it runs."""
+        if not self._launched or self.pid is None:
+            return 0
+        return self._keeper.codes.get(self.pid)
+
+    async def wait(self) -> int | None:
+        """Wait until it ended."""
+        while (code := await self.poll()) is None:
+            await asyncio.sleep(0.02)
+        self._launched = False
+        return code
+
+    async def send_signal(self, signum: int) -> None:
+        """Send a signal to it and what it started."""
+        if self._launched:
+            await self._keeper.ask("signal", id=self.kernel_id, signal=int(signum))
+
+    async def kill(self, restart: bool = False) -> None:
+        """End it at once."""
+        await self.send_signal(signal.SIGKILL)
+
+    async def terminate(self, restart: bool = False) -> None:
+        """Ask it to end."""
+        await self.send_signal(signal.SIGTERM)
+
+    async def shutdown_requested(self, restart: bool = False) -> None:
+        """Say that it will end because somebody wanted it to."""
+        await self._keeper.ask("expect", id=self.kernel_id)

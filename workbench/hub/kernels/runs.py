@@ -1,0 +1,227 @@
+"""What cells print, kept until their notebook has it.
+
+Two processes use the file. JupyterLab's server notes which cell a request is for, before the kernel
+gets it; the keeper notes what the kernel sends, at most a quarter of a second later. It lies beside
+the project's files and is the project's own.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_data_dir
+
+from ..databases import opened
+from .outputs import Outputs, trimmed
+
+MOST_BYTES = 8 * 1024**2
+"""How much of one run is kept, in bytes of JSON; of more, the beginning and the end."""
+KEPT_S = 24 * 3600.0
+"""How long an ended run is kept for a window that may come back to it, in seconds."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell, run once.
+
+    Attributes:
+        id: The message id of the request.
+        kernel: The kernel's id.
+        cell: The cell's id.
+        code: What was run.
+        path: The notebook, when it was asked for.
+        window: The kernel connection of the browser's window that asked.
+        header: The request's header.
+        asked: When, in seconds since the epoch.
+        count: Its number in the prompt; None until it begins.
+        how: `ok`, `error`, `died` (the kernel did) or `stopped`; empty while it waits or runs.
+        ended: When it ended; None while it waits or runs.
+        written: When its notebook had all of it; None until then.
+    """
+
+    id: str
+    kernel: str
+    cell: str
+    code: str
+    path: str
+    window: str
+    header: dict[str, Any]
+    asked: float
+    count: int | None = None
+    how: str = ""
+    ended: float | None = None
+    written: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A message of a run.
+
+    Attributes:
+        number: Later ones are larger.
+        run: The run's id.
+        kind: The message's type; `outputs`: all of a cell's outputs so far, in place of what came
+            before; `explained`: an error that no kernel sent.
+        content: The message's content.
+    """
+
+    number: int
+    run: str
+    kind: str
+    content: Any
+
+
+class Runs:
+    """See the module. Each call is one transaction; use it from one thread.
+
+    Args:
+        file: The database; the project's own if left out.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        # A machine whose power goes out takes the kernels with it: no need to wait for the disk.
+        self._db = opened(
+            file or Path(jupyter_data_dir()) / "runs.db", _SCHEMA, synchronous="NORMAL"
+        )
+        self._db.row_factory = sqlite3.Row
+
+    # ---- asked for and read by JupyterLab's server ----------------------------------------------
+
+    def ask(self, run: Run) -> None:
+        """Note a run before the kernel has it. What the same cell printed before is forgotten."""
+        with self._db as db:
+            _delete(db, "cell = ? AND cell <> '' AND kernel = ?", (run.cell, run.kernel))
+            db.execute(
+                "INSERT OR IGNORE INTO runs (id, kernel, cell, code, path, window, header, asked) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(run.id, run.kernel, run.cell, run.code, run.path, run.window),
+                    *(json.dumps(run.header), run.asked),
+                ),
+            )
+
+    def find(self, id: str) -> Run | None:
+        """The run; None if it is forgotten."""
+        return next(iter(self._runs("id = ?", (id,))), None)
+
+    def unwritten(self) -> list[Run]:
+        """Those whose notebook may lack something, in the order they were asked for."""
+        return self._runs("written IS NULL", ())
+
+    def of_window(self, window: str) -> list[Run]:
+        """Those that a window asked for and may lack something of."""
+        return self._runs("window = ?", (window,))
+
+    def rows(self, run: str, after: int = 0) -> list[Row]:
+        """What a run printed since."""
+        found = self._db.execute(
+            "SELECT number, kind, content FROM rows WHERE run = ? AND number > ? ORDER BY number",
+            (run, after),
+        )
+        return [Row(each[0], run, each[1], json.loads(each[2])) for each in found]
+
+    def last(self, run: str) -> int:
+        """The number of the last row of a run; 0 if it has none."""
+        found = self._db.execute("SELECT max(number) FROM rows WHERE run = ?", (run,)).fetchone()
+        return int(found[0] or 0)
+
+    def written(self, run: str) -> None:
+        """Note that its notebook has all of a run."""
+        with self._db as db:
+            db.execute("UPDATE runs SET written = ? WHERE id = ?", (time.time(), run))
+
+    def forget(self, run: str) -> None:
+        """Forget a run: whoever asked for it has all of it."""
+        with self._db as db:
+            _delete(db, "id = ?", (run,))
+
+    def sweep(self) -> None:
+        """Forget what nobody will come back to."""
+        with self._db as db:
+            _delete(db, "ended < ?", (time.time() - KEPT_S,))
+
+    # ---- written by the keeper ------------------------------------------------------------------
+
+    def begin(self, run: str, count: int) -> bool:
+        """Note that a run begins; False if it is no cell's."""
+        with self._db as db:
+            # What was asked of a kernel that had just died is done by the one in its place.
+            done = db.execute(
+                "UPDATE runs SET count = ?, how = '', ended = NULL WHERE id = ?", (count, run)
+            )
+        return done.rowcount > 0
+
+    def add(self, rows: Iterable[tuple[str, str, Any]], ended: dict[str, str]) -> None:
+        """Note what runs printed and how some ended, all or nothing.
+
+        Args:
+            rows: A run's id, the message's type, its content.
+            ended: How, by the run's id.
+
+        Raises:
+            sqlite3.Error: It cannot be kept now.
+        """
+        now = time.time()
+        with self._db as db:
+            db.executemany(
+                "INSERT INTO rows (run, kind, content) VALUES (?, ?, ?)",
+                [(run, kind, json.dumps(content)) for run, kind, content in rows],
+            )
+            db.executemany(
+                "UPDATE runs SET how = ?, ended = ? WHERE id = ? AND ended IS NULL",
+                [(how, now, run) for run, how in ended.items()],
+            )
+
+    def compact(self, run: str) -> int:
+        """Keep of a run what its cell shows, and no more than may be; its bytes then."""
+        made, rows = Outputs(), self.rows(run)
+        for row in rows:
+            made.take(row.kind, row.content)
+        content = json.dumps(trimmed(made.list, MOST_BYTES // 2))
+        with self._db as db:
+            db.execute(
+                "DELETE FROM rows WHERE run = ? AND number <= ?",
+                (run, rows[-1].number if rows else 0),
+            )
+            db.execute(
+                "INSERT INTO rows (run, kind, content) VALUES (?, 'outputs', ?)", (run, content)
+            )
+        return len(content)
+
+    def unended(self, kernel: str | None = None) -> list[Run]:
+        """Those that wait or run, in one kernel or in any, in the order they were asked for."""
+        if kernel is None:
+            return self._runs("ended IS NULL", ())
+        return self._runs("ended IS NULL AND kernel = ?", (kernel,))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _runs(self, where: str, given: tuple[Any, ...]) -> list[Run]:
+        found = self._db.execute(f"SELECT * FROM runs WHERE {where} ORDER BY asked, rowid", given)
+        return [Run(**{**dict(each), "header": json.loads(each["header"])}) for each in found]
+
+
+def _delete(db: sqlite3.Connection, where: str, given: tuple[Any, ...]) -> None:
+    db.execute(f"DELETE FROM rows WHERE run IN (SELECT id FROM runs WHERE {where})", given)
+    db.execute(f"DELETE FROM runs WHERE {where}", given)
+
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, kernel TEXT NOT NULL, cell TEXT NOT NULL, code TEXT NOT NULL,
+    path TEXT NOT NULL, window TEXT NOT NULL, header TEXT NOT NULL, asked REAL NOT NULL,
+    count INTEGER, how TEXT NOT NULL DEFAULT '', ended REAL, written REAL
+);
+CREATE INDEX IF NOT EXISTS runs_window ON runs (window);
+CREATE TABLE IF NOT EXISTS rows (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, kind TEXT NOT NULL,
+    content TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS rows_run ON rows (run, number);
+"""

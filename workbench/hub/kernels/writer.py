@@ -1,0 +1,300 @@
+"""Puts what cells printed into their notebooks, where no window of a browser does it.
+
+A window that runs a cell writes its outputs itself. Two seconds after it is gone the writer goes on
+in its place: in the document that people share, where others see it tick; or in the file, once the
+cell has ended or somebody opens it. It puts in the outputs as a whole, so doing it again is harmless.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import ensure_async
+from pycrdt import Text
+from tornado.web import HTTPError
+
+from ..merging import source_of
+from .outputs import Output, Outputs
+from .runs import Run, Runs
+
+log = logging.getLogger(__name__)
+
+GONE_S = 2.0
+"""How long a window may be gone until the writer writes, in seconds."""
+RETURNS_S = 10.0
+"""The same where windows do not share the document: who returns would be asked which file to keep."""
+SURE_S = 3.0
+"""How long something has to stand in a shared document to be in its journal, in seconds."""
+AGAIN_S = 30.0
+"""When something that cannot be written is tried again, in seconds."""
+SWEEP_S = 600.0
+
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+@dataclass
+class _Written:
+    """What is known of a run without a window."""
+
+    since: float
+    made: Outputs = field(default_factory=Outputs)
+    last: int = 0
+    put: list[Output] = field(default_factory=list)
+    stands: float | None = None
+    """Since when all of it stands in a shared document."""
+    not_before: float = 0.0
+
+
+class OutputWriter:
+    """See the module.
+
+    Args:
+        server: The notebook server.
+        runs: What cells printed.
+        windows: Which windows are there now.
+    """
+
+    def __init__(self, server: ServerApp, runs: Runs, windows: Callable[[], set[str]]) -> None:
+        self._runs, self._windows = runs, windows
+        self._sessions = server.session_manager
+        self._contents = server.contents_manager
+        found = server.extension_manager.extension_apps.get("jupyter_server_ydoc", set())
+        self._shared = next(iter(found), None)
+        self._known: dict[str, _Written] = {}
+        self._writing = asyncio.Lock()
+        if hasattr(self._contents, "before_reading"):
+            self._contents.before_reading = self.complete
+
+    @property
+    def _together(self) -> bool:
+        return self._shared is not None and not self._shared.disable_rtc
+
+    async def work(self, also: Callable[[], None], every_s: float) -> None:
+        """Write what is to be written, again and again; and do something else each time."""
+        swept = time.monotonic()
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                also()
+                await self._write()
+                if time.monotonic() > swept + SWEEP_S:
+                    swept = time.monotonic()
+                    self._runs.sweep()
+            except Exception:
+                # One notebook's trouble is not the others'.
+                log.exception("what cells print could not be written")
+                await asyncio.sleep(AGAIN_S / 10)
+
+    async def complete(self, path: str) -> None:
+        """Write into a notebook's file what is there, before somebody reads it.
+
+        Where people share documents the document has it: nothing is done.
+        """
+        if self._together or _reading.get() or not path.endswith(".ipynb"):
+            return
+        windows = self._windows()
+        for run in self._runs.unwritten():
+            if run.window not in windows and path in self._paths(run):
+                known = self._known.setdefault(run.id, _Written(time.monotonic()))
+                await self._try(run, known, self._into_file)
+
+    async def _write(self) -> None:
+        windows, now = self._windows(), time.monotonic()
+        runs = self._runs.unwritten()
+        for gone in self._known.keys() - {run.id for run in runs}:
+            del self._known[gone]
+        for run in runs:
+            if run.window in windows:
+                self._known.pop(run.id, None)
+                continue
+            known = self._known.setdefault(run.id, _Written(now))
+            if now < max(known.since + GONE_S, known.not_before):
+                continue
+            if self._together and (document := await self._document(run)) is not None:
+                await self._try(run, known, self._into_document, document)
+            elif run.ended and (self._together or now > known.since + RETURNS_S):
+                await self._try(run, known, self._into_file)
+
+    async def _try(
+        self, run: Run, known: _Written, write: Callable[..., Awaitable[None]], *more: Any
+    ) -> None:
+        async with self._writing:
+            for row in self._runs.rows(run.id, known.last):
+                known.made.take(row.kind, row.content)
+                known.last = row.number
+            try:
+                await write(run, known, *more)
+            except HTTPError as error:
+                if error.status_code != 404:
+                    log.warning("%s: %s", run.path, error)
+                known.not_before = time.monotonic() + AGAIN_S
+            except Exception:
+                known.not_before = time.monotonic() + AGAIN_S
+                log.exception("the outputs of a cell of %s could not be written", run.path)
+
+    # ---- a document that people share -----------------------------------------------------------
+
+    async def _document(self, run: Run) -> Any:
+        """The shared notebook of the run's cell; None if nobody has it open."""
+        assert self._shared is not None
+        for path in self._paths(run):
+            try:
+                document = await self._shared.get_document(
+                    path=path, content_type="notebook", file_format="json", copy=False
+                )
+            except (FileNotFoundError, HTTPError):
+                continue
+            if document is not None and _place(list(document.ycells), run) is not None:
+                return document
+        return None
+
+    async def _into_document(self, run: Run, known: _Written, document: Any) -> None:
+        cells = document.ycells
+        place = _place(list(cells), run)
+        if place is None:
+            return
+        cell = cells[place]
+        there = _plain(cell.get("outputs"))
+        if known.put and not there and there != known.made.list:
+            # Somebody cleared it: only what comes from now on is shown.
+            known.made.take("clear_output", {"wait": False})
+            known.made.list = []
+        outputs = known.made.list
+        state = "idle" if run.ended else "running"
+        changed = (
+            there != _plain(outputs)
+            or cell.get("execution_state") != state
+            or bool(
+                run.ended and run.count is not None and cell.get("execution_count") != run.count
+            )
+        )
+        if changed:
+            known.stands = None
+            with document.ydoc.transaction():
+                update(document, cell, outputs)
+                cell["execution_state"] = state
+                if run.ended and run.count is not None:
+                    cell["execution_count"] = run.count
+            known.put = _plain(outputs)
+        elif run.ended:
+            known.stands = known.stands or time.monotonic()
+            if time.monotonic() > known.stands + SURE_S:
+                self._runs.written(run.id)
+
+    # ---- a file ---------------------------------------------------------------------------------
+
+    async def _into_file(self, run: Run, known: _Written) -> None:
+        token = _reading.set(True)
+        try:
+            for path in self._paths(run):
+                try:
+                    model = await ensure_async(self._contents.get(path, type="notebook"))
+                except HTTPError as error:
+                    if error.status_code == 404:
+                        continue
+                    raise
+                if await self._into_model(run, known, path, model):
+                    return
+        finally:
+            _reading.reset(token)
+        known.not_before = time.monotonic() + AGAIN_S
+
+    async def _into_model(
+        self, run: Run, known: _Written, path: str, model: dict[str, Any]
+    ) -> bool:
+        notebook = model["content"]
+        place = _place(notebook["cells"], run)
+        if place is None:
+            return False
+        cell = notebook["cells"][place]
+        outputs = known.made.list
+        if _plain(cell["outputs"]) != outputs or (
+            run.ended and cell["execution_count"] != run.count
+        ):
+            cell["outputs"] = outputs
+            cell["metadata"]["trusted"] = True
+            if run.ended:
+                cell["execution_count"] = run.count
+            now = await ensure_async(self._contents.get(path, content=False))
+            if now["last_modified"] != model["last_modified"]:
+                return True  # Somebody writes it right now: the next time, then.
+            asked = {"type": "notebook", "format": "json", "content": notebook}
+            await ensure_async(self._contents.save(asked, path))
+        if run.ended:
+            self._runs.written(run.id)
+        return True
+
+    def _paths(self, run: Run) -> list[str]:
+        """Where its notebook may be: where the kernel's is now, or where it was."""
+        rows = self._sessions.cursor.execute(
+            "SELECT path FROM session WHERE kernel_id = ? AND type = 'notebook'", (run.kernel,)
+        ).fetchall()
+        found = [str(row["path"]) for row in rows] + [run.path]
+        return list(dict.fromkeys(each.removeprefix("RTC:") for each in found if each))
+
+
+def update(document: Any, cell: Any, outputs: list[Output]) -> None:
+    """Make a shared cell show outputs; what stays is left alone, text that grows is added to.
+
+    Args:
+        document: The `YNotebook`.
+        cell: The shared cell.
+        outputs: What it is to show.
+    """
+    shown, there = cell["outputs"], _plain(cell["outputs"])
+    same = 0
+    while same < min(len(there), len(outputs)) and there[same] == outputs[same]:
+        same += 1
+    if same < min(len(there), len(outputs)):
+        was, now = there[same], outputs[same]
+        text = shown[same].get("text")
+        if (
+            isinstance(text, Text)
+            and now["output_type"] == "stream"
+            and was.get("name") == now["name"]
+            and now["text"].startswith(was["text"])
+        ):
+            text += now["text"][len(was["text"]) :]
+            same += 1
+    if len(there) > same:
+        del shown[same:]
+    if len(outputs) > same:
+        shown.extend(document._create_youtputs(outputs[same:]))
+
+
+def _place(cells: list[Any], run: Run) -> int | None:
+    """Which cell was run: the one with its id, else the only one that says the same."""
+    alike = []
+    for place, cell in enumerate(cells):
+        if cell.get("cell_type") != "code":
+            continue
+        if cell.get("id") == run.cell:
+            return place
+        source = cell["source"]
+        if (str(source) if isinstance(source, Text) else source_of(cell)) == run.code:
+            alike.append(place)
+    return alike[0] if len(alike) == 1 else None
+
+
+def _plain(outputs: Any) -> list[Output]:
+    """Outputs as nbformat writes them, from wherever they come."""
+    found = outputs.to_py() if hasattr(outputs, "to_py") else outputs
+    plain = []
+    for each in found or []:
+        output = dict(each)
+        if isinstance(output.get("text"), list):
+            output["text"] = "".join(output["text"])
+        elif "text" in output:
+            output["text"] = str(output["text"])
+        if isinstance(output.get("execution_count"), float):
+            output["execution_count"] = int(output["execution_count"])
+        for name, value in list((output.get("data") or {}).items()):
+            if isinstance(value, list) and all(isinstance(line, str) for line in value):
+                output["data"] = {**output["data"], name: "".join(value)}
+        plain.append(output)
+    return plain
