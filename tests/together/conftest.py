@@ -45,11 +45,18 @@ class Project:
 
     def server(self) -> psutil.Process | None:
         """The process that is its JupyterLab."""
+        return self._process("workbench.hub.inside")
+
+    def keeper(self) -> psutil.Process | None:
+        """The process that owns its kernels."""
+        return self._process("workbench.hub.kernels.keeper")
+
+    def _process(self, module: str) -> psutil.Process | None:
         # Nothing inside the sandbox names the home.
         for process in psutil.process_iter():
             try:
                 command = process.cmdline()
-                inside = "bwrap" not in command[0] and "workbench.hub.inside" in command
+                inside = "bwrap" not in command[0] and module in command
                 if inside and process.environ().get("WORKBENCH_PROJECT") == self.id:
                     return process
             except (psutil.Error, IndexError):
@@ -65,16 +72,16 @@ class Project:
         headers = {"x-xsrftoken": str(xsrf), "accept": "application/json"}
         answer: Any = ada.delete(url, headers=headers)
         assert answer.status_code in (202, 204), answer.text[:300]
-        self._ended()
+        self.ended()
 
     def kill(self) -> None:
         """As a machine without memory kills one."""
         process = self.server()
         assert process is not None
         process.kill()
-        self._ended()
+        self.ended()
 
-    def _ended(self) -> None:
+    def ended(self) -> None:
         until("the server has ended", lambda: self.server() is None, 60)
 
 

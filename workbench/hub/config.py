@@ -1,4 +1,4 @@
-"""The configuration of hub and notebook server, called by `jupyter_config.py`."""
+"""The configuration of JupyterHub."""
 
 import os
 import sys
@@ -6,16 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_runtime_dir
-from traitlets.config import Application, Config
-from traitlets.config.loader import PyFileConfigLoader
+from traitlets.config import Config
 
-from workbench.core import Settings, Unavailable, load_settings
+from workbench.core import Settings, Unavailable
 from workbench.core.logs import logging_config
 from workbench.operations.access import metrics_token
 from workbench.security import sandbox
-
-from .given import KEEPER
 
 SERVICES = {"studio": "workbench.api.serve", "dashboards": "workbench.publishing.serve"}
 HERE = Path(__file__).parent
@@ -27,37 +23,6 @@ GATEWAY_SCOPES = ("admin:users", "admin:servers", "users:activity")
 STUDIO_SCOPES = ("delete:servers",)
 """Administrators stop projects' servers from the Studio's pages; it may do nothing else."""
 METRICS_SCOPES = ("read:metrics",)
-
-LEFT_OUT = ("dask_labextension", "nbclassic", "panel.io.jupyter_server_extension")
-"""Parts of a notebook server that nobody sees here, and that take half of its start."""
-
-_reading = False
-
-
-def configure(c: Config, file: str) -> None:
-    """Fill in the configuration of whichever application reads the file.
-
-    A file of one's own, named by `WORKBENCH_CONFIG`, is read after this one and wins.
-
-    Args:
-        c: The configuration being read.
-        file: The configuration file itself: the notebook servers read it too.
-    """
-    global _reading
-    if _reading:
-        return
-    if _application() == "JupyterHub":
-        # The settings stand in the same file, which is read once more for them.
-        own = Path(os.environ.get("WORKBENCH_CONFIG") or file)
-        _reading = True
-        try:
-            configure_hub(c, load_settings(own), file)
-            if not own.samefile(file):
-                c.merge(PyFileConfigLoader(own.name, path=str(own.parent)).load_config())
-        finally:
-            _reading = False
-    elif "jupyter_server" in sys.modules:
-        configure_server(c)
 
 
 def configure_hub(c: Config, settings: Settings, file: str) -> None:
@@ -170,31 +135,6 @@ def _spawner(settings: Settings) -> type:
             hint="Install nexus-workbench[kubernetes], or set servers to local.",
         ) from error
     return StudioKubeSpawner
-
-
-def configure_server(c: Config) -> None:
-    """A person's JupyterLab: no news, no second welcome page, databases in the person's folder."""
-    c.ServerApp.quit_button = False
-    c.ServerApp.contents_manager_class = "workbench.hub.contents.StudioContents"
-    c.ServerApp.jpserver_extensions = dict.fromkeys(LEFT_OUT, False)
-    c.LabApp.news_url = None
-    c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
-    c.LabApp.extension_manager = "readonly"
-    c.LabApp.app_settings_dir = str(HERE / "lab")
-    if KEEPER in os.environ:
-        c.KernelProvisionerFactory.default_provisioner_name = "studio-keeper"
-        c.ServerApp.kernel_manager_class = "workbench.hub.kernels.manager.KeptKernels"
-        c.ServerApp.kernel_websocket_connection_class = "workbench.hub.kernels.manager.Window"
-        c.SessionManager.database_filepath = str(Path(jupyter_runtime_dir()) / "sessions.db")
-        # `Window` tells one that comes back what it missed, from the disk.
-        c.MappingKernelManager.buffer_offline_messages = False
-        c.KernelRestarter.time_to_dead = 1.0
-    # `rooms` keeps shared documents in a journal of its own.
-    c.SQLiteYStore.db_path = ":memory:"
-
-
-def _application() -> str:
-    return type(Application.instance()).__name__ if Application.initialized() else ""
 
 
 def _exists(module: str) -> bool:

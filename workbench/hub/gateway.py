@@ -30,9 +30,9 @@ from workbench.core.errors import MEDIA_TYPE
 from workbench.core.ids import new_id, project_of
 from workbench.core.logs import configure_logging
 from workbench.core.store import Store, stores
-from workbench.operations.running import KEY, PERSON
 from workbench.security import Role, sessions
 from workbench.security.policy import standing
+from workbench.wire import KEY, PERSON
 
 from .certificates import context
 from .relay import client, is_websocket, passed_on, relay

@@ -19,8 +19,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
 
-from workbench.core.listening import everywhere
-from workbench.operations.running import KEY, PERSON
+from workbench.wire import KEY, PERSON
 
 from .given import BASE, HOST, PORT, SECRET, SOCKET
 from .processes import die_with_parent
@@ -59,8 +58,12 @@ class StudioServer(ServerApp):
         """The port is not looked for."""
 
     def _bind_http_server(self) -> None:
-        port = os.environ.pop(PORT, "")
-        given = everywhere(int(port)) if port else socket.socket(fileno=int(os.environ.pop(SOCKET)))
+        if port := os.environ.pop(PORT, ""):
+            from workbench.core.listening import everywhere
+
+            given = everywhere(int(port))
+        else:
+            given = socket.socket(fileno=int(os.environ.pop(SOCKET)))
         given.setblocking(False)
         given.set_inheritable(False)
         self.http_server.add_socket(given)

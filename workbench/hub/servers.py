@@ -16,9 +16,9 @@ from aiohttp import web
 from workbench.core import Settings, Store, WorkbenchError
 from workbench.core.ids import label_of, project_of
 from workbench.operations import running
-from workbench.operations.running import KEY, PERSON
 from workbench.pipelines import ledger
 from workbench.projects import closed, sweep
+from workbench.wire import KEY, PERSON
 
 from .relay import client
 

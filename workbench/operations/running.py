@@ -20,14 +20,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from workbench.core.ids import project_of
+from workbench.wire import PERSON
 
 if TYPE_CHECKING:
     import httpx
 
-PERSON = "X-Studio-Person"
-"""The header by which a server believes who asks; it comes through the Studio's socket alone."""
-KEY = "X-Studio-Key"
-"""The header by which a server in a pod knows that it is the Studio that asks."""
 TIMEOUT_S = 5.0
 LARGEST = 1 << 20
 SHELLS = frozenset({"bash", "sh", "dash", "zsh", "fish", "ksh", "tcsh", "csh"})

@@ -37,9 +37,9 @@ from workbench.hub.config import configure_hub
 from workbench.hub.prepare import config_file
 from workbench.hub.proxy import SCRIPT
 from workbench.hub.servers import Servers
-from workbench.operations.running import KEY, PERSON
 from workbench.security import sandbox, sessions
 from workbench.security.guard import LocalGuard, local_key
+from workbench.wire import KEY, PERSON
 
 ASKED = Deployment(image="registry.example.org/studio:1.0")
 

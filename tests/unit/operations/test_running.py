@@ -18,6 +18,7 @@ import pytest
 
 from workbench.hub.processes import short_path
 from workbench.operations import running
+from workbench.wire import PERSON
 
 LABEL = "prj-x"
 IDLE = {"execution_state": "idle", "last_activity": "2026-11-25T09:00:00.000000Z"}
@@ -36,7 +37,7 @@ def telling(home: Path, answers: dict[str, Any]) -> Iterator[running.Running]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            assert self.headers[running.PERSON] == "studio"
+            assert self.headers[PERSON] == "studio"
             given = answers[self.path.rpartition("/")[2]]
             body = given if isinstance(given, bytes) else json.dumps(given).encode()
             self.send_response(200)

@@ -1,14 +1,14 @@
 """The first process of a project's sandbox: `python -m workbench.hub.kernels.keeper`.
 
 It owns the project's kernels and starts JupyterLab's server beside them, with the arguments it was
-given. The hub tells it by one descriptor when to start and to end the server; the server asks it for
-kernels by another. Without a hub that commands (in a pod) it starts the server at once, and ends
-with it.
+given. The hub tells it by one descriptor when to start and to end the server; the server asks it
+for kernels by another. Without a hub that commands (in a pod) it starts the server at once, and
+ends with it.
 
 The server may be stopped or killed: kernels stay. Asked to leave, the keeper ends the kernels that
 do nothing and keeps the others until they have done nothing for as long as it was told; without
-kernels it ends. When it is killed, everything in the sandbox ends with it; what cells had printed is
-on the disk.
+kernels it ends. When it is killed, everything in the sandbox ends with it; what cells had printed
+is in the file of runs.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from .runs import MOST_BYTES, Runs
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
-"""The longest that something a cell printed is not on the disk, in seconds."""
+"""The longest that something a cell printed is not yet kept, in seconds."""
 LOOK_S = 1.0
 """How often the memory of kernels is looked at, in seconds."""
 DRAIN_S = 0.3
@@ -107,6 +107,7 @@ class Keeper:
         self._cells: set[str] = set()
         """The runs of cells that go on."""
         self._sizes: dict[str, int] = {}
+        self._flushed_at = 0.0
 
     async def work(self, control: socket.socket | None) -> None:
         """Work until nothing is left to keep."""
@@ -139,6 +140,8 @@ class Keeper:
             message, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
         except BlockingIOError:
             return
+        except ConnectionError:
+            message, descriptors = b"", []
         if not message:
             # The hub is gone: the sandbox ends with it.
             self._done.set()
@@ -287,8 +290,9 @@ class Keeper:
             if kernel is not None:
                 kernel.active_at = time.monotonic()
                 (kernel.busy.add if state == "busy" else kernel.busy.discard)(run)
-            if state == "idle" and run in self._cells:
-                self._ended.setdefault(run, "ok")
+            if state == "idle":
+                # What never began was left out: a cell before it failed.
+                self._ended.setdefault(run, "ok" if run in self._cells else "aborted")
                 self._cells.discard(run)
                 self._flush()
         elif kind == "execute_input":
@@ -313,6 +317,8 @@ class Keeper:
             last[2]["text"] += content["text"]
         else:
             self._rows.append((run, kind, dict(content)))
+        if time.monotonic() > self._flushed_at + FLUSH_S:
+            self._flush()
 
     def _send(self, kernel: Kernel, number: int) -> None:
         # Its group is its own: what it started is in it, too.
@@ -374,6 +380,7 @@ class Keeper:
         ended = {run: how for run, how in self._ended.items() if run not in self._cells}
         if not self._rows and not ended:
             return
+        self._flushed_at = time.monotonic()
         try:
             self._runs.add(self._rows, ended)
         except sqlite3.Error as error:

@@ -12,7 +12,7 @@ import time
 from typing import Any
 from weakref import WeakSet
 
-from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_server.prometheus.metrics import KERNEL_CURRENTLY_RUNNING_TOTAL
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.connection.base import (
@@ -72,7 +72,7 @@ class KeptKernels(AsyncMappingKernelManager):
             KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=name).inc()
             log.info("kernel %s goes on (%s)", id, kernel.execution_state)  # type: ignore[attr-defined]
 
-    async def shutdown_all(self, now: bool = False) -> None:
+    async def shutdown_all(self, now: bool = False) -> None:  # type: ignore[override]
         """Leave them to the keeper, which ends those that do nothing."""
 
     def missed(self) -> None:
@@ -110,7 +110,7 @@ class Window(ZMQChannelsWebsocketConnection):
             self._kept.windows.add(self)
         return answer
 
-    def disconnect(self) -> None:
+    def disconnect(self) -> None:  # type: ignore[override]
         """Let it go; what it has not seen is for the writer."""
         self._kept.windows.discard(self)
         super().disconnect()
@@ -223,7 +223,7 @@ class Window(ZMQChannelsWebsocketConnection):
         """Tell the window that a run has ended."""
         if run.count is not None:
             self._send(run, "execute_input", {"code": run.code, "execution_count": run.count})
-        status = "ok" if run.how == "ok" else "error" if run.count is not None else "aborted"
+        status = run.how if run.how in ("ok", "aborted") else "error"
         reply: dict[str, Any] = {"status": status, "execution_count": run.count}
         if status == "ok":
             reply |= {"user_expressions": {}, "payload": []}
@@ -251,7 +251,7 @@ def _as_sent(row: Row) -> list[tuple[str, dict[str, Any]]]:
 
 
 def take_up(server: ServerApp) -> None:
-    """Have a server that is about to start take up the kernels it finds, and write what they print."""
+    """Have a server that is about to start take up the kernels, and write what they print."""
     kernels = server.kernel_manager
     if not isinstance(kernels, KeptKernels):
         return

@@ -100,9 +100,9 @@ def messages(outputs: Sequence[Output]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def overwritten(text: str) -> str:
-    """A text after its carriage returns and backspaces, as a terminal shows it.
+    r"""A text after its carriage returns and backspaces, as a terminal shows it.
 
-    >>> overwritten("10 %\\r20 %\\r30 %")
+    >>> overwritten("10 %\r20 %\r30 %")
     '30 %'
     """
     if "\b" in text:

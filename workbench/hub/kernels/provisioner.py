@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from .. import given
 
@@ -110,6 +110,7 @@ class KeeperProvisioner(LocalProvisioner):
         """Go on with one that an earlier server started."""
         self.pid = self.pgid = pid
         self.cwd = Path(cwd)
+        self.ports_cached = True  # Started anew, it has the same.
         self._launched = True
 
     async def poll(self) -> int | None:

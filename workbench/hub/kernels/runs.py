@@ -38,7 +38,8 @@ class Run:
         header: The request's header.
         asked: When, in seconds since the epoch.
         count: Its number in the prompt; None until it begins.
-        how: `ok`, `error`, `died` (the kernel did) or `stopped`; empty while it waits or runs.
+        how: `ok`, `error`, `aborted` (it never began), `died` (the kernel did) or `stopped` (it was
+            told to); empty while it waits or runs.
         ended: When it ended; None while it waits or runs.
         written: When its notebook had all of it; None until then.
     """

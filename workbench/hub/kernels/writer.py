@@ -2,7 +2,7 @@
 
 A window that runs a cell writes its outputs itself. Two seconds after it is gone the writer goes on
 in its place: in the document that people share, where others see it tick; or in the file, once the
-cell has ended or somebody opens it. It puts in the outputs as a whole, so doing it again is harmless.
+cell has ended or somebody opens it. It compares with what is there, so doing it again is harmless.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 GONE_S = 2.0
 """How long a window may be gone until the writer writes, in seconds."""
 RETURNS_S = 10.0
-"""The same where windows do not share the document: who returns would be asked which file to keep."""
+"""The same where documents are not shared: who returns would be asked which file to keep."""
 SURE_S = 3.0
 """How long something has to stand in a shared document to be in its journal, in seconds."""
 AGAIN_S = 30.0
@@ -81,7 +81,8 @@ class OutputWriter:
             await asyncio.sleep(every_s)
             try:
                 also()
-                await self._write()
+                # As a task that ends: the process waits for threads whose task goes on.
+                await asyncio.create_task(self._write())
                 if time.monotonic() > swept + SWEEP_S:
                     swept = time.monotonic()
                     self._runs.sweep()
