@@ -49,3 +49,10 @@ def connect(url: str | None = None, *, project: str | None = None, **given: Any)
     from .api.client import connect as connected
 
     return connected(url, project=project, **given)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext workbench`: see `workbench.magics`."""
+    from .magics import load
+
+    load(shell)

@@ -234,9 +234,13 @@ class Gateway:
             return await relay(request, way.client, way.origin, headers, _of_server)
         except (aiohttp.ClientConnectorError, FileNotFoundError) as error:
             if not browsing:
-                raise Refusal(
-                    503, "The project's server does not run.", "Open the project again."
-                ) from error
+                if self.servers.died(label):
+                    # Nobody stopped it, so pages that are open go on with the next one.
+                    self.servers.start(label)
+                    hint = "It is being started again: wait a moment."
+                else:
+                    hint = "Open the project again."
+                raise Refusal(503, "The project's server does not run.", hint) from error
         return _page("Starting …", _STARTING, self.servers.start(label))
 
     def _entrant(self, key: str, label: str) -> Entrant | None:

@@ -118,10 +118,17 @@ class Room(DocumentRoom):  # type: ignore[misc]
                 self._touch()
             else:
                 self._unsaved = None
+        self._rest()
         self.ready = True
         await self.ydoc_observed.wait()
         self._saver = asyncio.create_task(self._save_when_due())
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
+
+    def _rest(self) -> None:
+        """No cell runs for somebody who was here before; `kernels.writer` says which do."""
+        for cell in self._document.ycells if self.file_type == "notebook" else ():
+            if cell.get("execution_state") == "running":
+                cell["execution_state"] = "idle"
 
     async def _begin(self, journal: Journal, content: Any, hash: str) -> None:
         document = self._new(Doc())

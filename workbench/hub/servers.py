@@ -122,6 +122,12 @@ class Servers:
             self._touched[label] = now
             running.touch(self._settings.home, label)
 
+    def died(self, label: str) -> bool:
+        """Whether a server that does not answer ended by itself: whoever stops one takes its socket
+        away.
+        """
+        return (self._sockets / f"{label}.sock").exists()
+
     def start(self, label: str) -> str:
         """See that the server starts; why it did not the last time, if so."""
         running = self._starting.get(label)

@@ -13,6 +13,8 @@ from typing import Any
 from weakref import WeakSet
 
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
 from jupyter_server.prometheus.metrics import KERNEL_CURRENTLY_RUNNING_TOTAL
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.connection.base import (
@@ -21,6 +23,8 @@ from jupyter_server.services.kernels.connection.base import (
 )
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_server.utils import url_path_join
+from tornado import web
 from tornado.websocket import WebSocketClosedError
 
 from .outputs import KINDS, messages
@@ -30,6 +34,8 @@ from .writer import OutputWriter
 
 log = logging.getLogger(__name__)
 
+RUN = "run"
+"""In the metadata of an `execute_request`: the id of a run that its window wants to follow."""
 MISSED_S = 0.25
 """How often a window that came back is told what a cell of its own printed, in seconds."""
 
@@ -119,24 +125,32 @@ class Window(ZMQChannelsWebsocketConnection):
         """Note which cell a request is for, then pass it on."""
         self._heard = time.time()
         try:
-            self._note(incoming_msg)
+            if self._note(incoming_msg):
+                return
         except (ValueError, KeyError, sqlite3.Error) as error:
             log.warning("a request is not noted: %s", error)
         super().handle_incoming_message(incoming_msg)
 
-    def _note(self, incoming: Any) -> None:
+    def _note(self, incoming: Any) -> bool:
+        """Note a cell's request; True if it asks for a run that goes on, and is dealt with."""
         if self.subprotocol == "v1.kernel.websocket.jupyter.org":
             channel, parts = deserialize_msg_from_ws_v1(incoming)
             if channel != "shell":
-                return
+                return False
             header, metadata = json.loads(bytes(parts[0])), json.loads(bytes(parts[2]))
             content = json.loads(bytes(parts[3]))
         else:
             message = json.loads(incoming)
             header, metadata = message["header"], message.get("metadata") or {}
             content = message["content"]
-        if header["msg_type"] != "execute_request" or not metadata.get("cellId"):
-            return
+        if header["msg_type"] != "execute_request":
+            return False
+        if metadata.get(RUN):
+            if run := self._kept.runs.hand_over(metadata[RUN], self.id, header):
+                self._told[run.id] = 0
+            return run is not None
+        if not metadata.get("cellId"):
+            return False
         self._kept.runs.ask(
             Run(
                 id=header["msg_id"],
@@ -150,6 +164,7 @@ class Window(ZMQChannelsWebsocketConnection):
             )
         )
         self._open[header["msg_id"]] = None
+        return False
 
     def _path(self) -> str:
         sessions = self.websocket_handler.settings["session_manager"]
@@ -244,6 +259,24 @@ class Window(ZMQChannelsWebsocketConnection):
             self.write_message(json.dumps(message, default=str))
 
 
+class RunsHandler(APIHandler):
+    """`GET studio/runs?path=`: the cells of a notebook that run, or wait to."""
+
+    auth_resource = "kernels"
+
+    def initialize(self, writer: OutputWriter) -> None:
+        """See `take_up`."""
+        self._writer = writer
+
+    @web.authenticated
+    @authorized
+    def get(self) -> None:
+        """Answer: a list of objects with id, kernel, cell and code."""
+        runs = self._writer.running(self.get_query_argument("path"))
+        names = ("id", "kernel", "cell", "code")
+        self.finish(json.dumps([{name: getattr(run, name) for name in names} for run in runs]))
+
+
 def _as_sent(row: Row) -> list[tuple[str, dict[str, Any]]]:
     if row.kind == "outputs":
         return [("clear_output", {"wait": False}), *messages(row.content)]
@@ -257,4 +290,6 @@ def take_up(server: ServerApp) -> None:
         return
     server.io_loop.run_sync(kernels.take_up)
     writer = OutputWriter(server, kernels.runs, lambda: {each.id for each in kernels.windows})
+    place = url_path_join(server.base_url, "studio", "runs")
+    server.web_app.add_handlers(".*$", [(place, RunsHandler, {"writer": writer})])
     server.io_loop.add_callback(writer.work, kernels.missed, MISSED_S)

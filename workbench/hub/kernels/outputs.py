@@ -32,6 +32,8 @@ class Outputs:
         self._displays: dict[str, list[Output]] = {}
         self._clear = False
         self._widget = ""
+        self._line = ""
+        """What was printed into the line that is printed into, returns and all."""
 
     def take(self, kind: str, content: Any) -> None:
         """Take in the next message.
@@ -42,6 +44,7 @@ class Outputs:
         """
         if kind == "outputs":
             self.list, self._displays, self._clear = list(content), {}, False
+            self._line = ""
         elif kind == "clear_output":
             self._clear = True
             if not content.get("wait"):
@@ -61,6 +64,14 @@ class Outputs:
         if "msg_id" in state:
             self._widget = str(content.get("comm_id")) if state["msg_id"] else ""
 
+    def _add(self, output: Output, more: str) -> None:
+        """Add text; what returns to the beginning of the line goes on where it was."""
+        above = output["text"][: len(output["text"]) - len(overwritten(self._line))]
+        output["text"] = above + overwritten(self._line + more)
+        line = (self._line + more).rpartition("\n")[2]
+        before, returned, after = line.rpartition("\r")
+        self._line = f"{overwritten(line)}\r{after}" if returned and before else line
+
     def _clear_now(self) -> None:
         if self._clear:
             self.list, self._displays, self._clear = [], {}, False
@@ -68,11 +79,11 @@ class Outputs:
     def _append(self, kind: str, content: Mapping[str, Any]) -> None:
         if kind == "stream":
             last = self.list[-1] if self.list else {}
-            if last.get("output_type") == "stream" and last["name"] == content["name"]:
-                last["text"] = overwritten(last["text"] + content["text"])
-            else:
-                text = overwritten(content["text"])
-                self.list.append({"output_type": "stream", "name": content["name"], "text": text})
+            if last.get("output_type") != "stream" or last["name"] != content["name"]:
+                last = {"output_type": "stream", "name": content["name"], "text": ""}
+                self.list.append(last)
+                self._line = ""
+            self._add(last, content["text"])
         elif kind in ("error", "explained"):
             names = ("ename", "evalue", "traceback")
             self.list.append(
@@ -139,10 +150,10 @@ def trimmed(outputs: Sequence[Output], most: int) -> list[Output]:
         only = outputs[0]
         if only["output_type"] != "stream":
             return [_told(size)]
-        text = only["text"]
-        already = sum(int(found) for found in _MARK.findall(text))
-        head, tail = _MARK.sub("", text[:half]), text[len(text) - half :]
-        lost = len(text) - len(head) - len(tail) + already
+        already = sum(int(found) for found in _MARK.findall(only["text"]))
+        text = _MARK.sub("", only["text"])
+        head, tail = text[:half], text[len(text) - half :]
+        lost = len(text) - 2 * half + already
         return [{**only, "text": f"{head}\n[{lost} characters were not kept]\n{tail}"}]
     first: list[Output] = []
     last: list[Output] = []

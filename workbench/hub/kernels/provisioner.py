@@ -13,6 +13,8 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from .. import given
 
+EXTENSION = ("--InteractiveShellApp.extra_extensions=workbench",)
+"""What a kernel of IPython's is given besides: see `workbench.magics`."""
 ANSWER_S = 60.0
 """How long the keeper may take to answer, in seconds."""
 
@@ -98,7 +100,7 @@ class KeeperProvisioner(LocalProvisioner):
             "launch",
             id=self.kernel_id,
             name=self.parent.kernel_name,  # type: ignore[union-attr]
-            command=cmd,
+            command=[*cmd, *EXTENSION] if "ipykernel_launcher" in cmd else cmd,
             environment=kwargs.get("env") or dict(os.environ),
             cwd=str(self.cwd),
             connection=connection,

@@ -109,6 +109,15 @@ class Runs:
         """The run; None if it is forgotten."""
         return next(iter(self._runs("id = ?", (id,))), None)
 
+    def hand_over(self, id: str, window: str, header: dict[str, Any]) -> Run | None:
+        """Have another window get a run, as the answer to that request; None if it is forgotten."""
+        with self._db as db:
+            db.execute(
+                "UPDATE runs SET window = ?, header = ?, written = NULL WHERE id = ?",
+                (window, json.dumps(header), id),
+            )
+        return self.find(id)
+
     def unwritten(self) -> list[Run]:
         """Those whose notebook may lack something, in the order they were asked for."""
         return self._runs("written IS NULL", ())

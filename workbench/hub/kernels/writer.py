@@ -104,6 +104,13 @@ class OutputWriter:
                 known = self._known.setdefault(run.id, _Written(time.monotonic()))
                 await self._try(run, known, self._into_file)
 
+    def running(self, path: str) -> list[Run]:
+        """The cells of a notebook that run, or wait to."""
+        path = path.removeprefix("RTC:")
+        return [
+            run for run in self._runs.unwritten() if run.ended is None and path in self._paths(run)
+        ]
+
     async def _write(self) -> None:
         windows, now = self._windows(), time.monotonic()
         runs = self._runs.unwritten()
