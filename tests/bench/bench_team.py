@@ -185,7 +185,10 @@ def idle(url: str, ada: Member, home: str) -> dict[str, Any]:
     unique: list[float] = []
     for process in psutil.process_iter():
         try:
-            if "workbench.hub.inside" in process.cmdline() and "bwrap" not in process.name():
+            if (
+                "workbench.hub.kernels.keeper" in process.cmdline()
+                and "bwrap" not in process.name()
+            ):
                 tree = [process, *process.children(recursive=True)]
                 unique.append(sum(each.memory_full_info().uss for each in tree) / 2**20)
         except psutil.NoSuchProcess:

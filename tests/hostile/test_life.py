@@ -187,6 +187,7 @@ PARTS = {
     "service": "workbench.api.serve",
     "proxy": "configurable-http-proxy",
     "server": "workbench.hub.inside",
+    "keeper": "workbench.hub.kernels.keeper",
     "dashboards": "workbench.publishing.serve",
     "worker": "multiprocessing",
 }
@@ -238,9 +239,9 @@ def test_whatever_is_killed_comes_back(environment: dict[str, str], home: Path) 
         random.Random(seed).shuffle(order)
         for name in order:
             victim = part(home, PARTS[name])
-            if name == "server":
+            if name in ("server", "keeper"):
                 terminal = inside.terminal()
-                terminal.run("kill -9 $(pgrep -f workbench.hub.inside) &", timeout_s=5) if (
+                terminal.run(f"kill -9 $(pgrep -f {PARTS[name]}) &", timeout_s=5) if (
                     victim is None
                 ) else victim.send_signal(signal.SIGKILL)
                 terminal.close()

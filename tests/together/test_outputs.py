@@ -240,3 +240,48 @@ def test_the_whole_sandbox_ends(cells: Callable[..., Room], project: Project) ->
     project.enter()
     complete(room, "KernelStopped")
     assert text_of(outputs(room)).startswith("tick 0\ntick 1\ntick 2\ntick 3\n")
+
+
+def test_cells_that_go_on_can_be_ended(cells: Callable[..., Room], project: Project) -> None:
+    """An administrator stops the server, sees what goes on, and ends it."""
+    room = cells(TICKS.format(n=400, s=0.2))
+    window = Window(project.enter(), room.path)
+    window.until(window.run("a", TICKS.format(n=400, s=0.2)), "tick 3")
+    window.close()
+    project.stop()
+    ada, id = project.team.ada, project.id
+
+    def listed() -> dict[str, Any]:
+        items = ada.call("GET", "operations/servers").raise_for_status().json()["items"]
+        return next((each for each in items if each["project"] == id), {})
+
+    assert listed()["serves"] is False
+    assert project.keeper() is not None
+    ada.call("POST", "operations:stop_server", json={"id": id}).raise_for_status()
+    until("nothing of it is left", lambda: project.keeper() is None, 20)
+    assert listed() == {}
+    project.enter()
+    complete(room, "KernelStopped")
+    assert text_of(outputs(room)).startswith("tick 0\ntick 1\n")
+
+
+def test_an_archived_project_keeps_no_cell(cells: Callable[..., Room], project: Project) -> None:
+    room = cells(TICKS.format(n=400, s=0.2))
+    window = Window(project.enter(), room.path)
+    window.until(window.run("a", TICKS.format(n=400, s=0.2)), "tick 3")
+    window.close()
+    project.stop()
+    assert project.keeper() is not None
+    alice = project.team.alice
+    headers = {"x-workbench-project": project.id}
+    alice.call(
+        "POST", "projects:archive_project", headers=headers, json={"id": project.id}
+    ).raise_for_status()
+    try:
+        until("nothing of it is left", lambda: project.keeper() is None, 20)
+    finally:
+        alice.call(
+            "POST", "projects:reopen_project", headers=headers, json={"id": project.id}
+        ).raise_for_status()
+    project.enter()
+    complete(room, "KernelStopped")

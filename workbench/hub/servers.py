@@ -146,9 +146,12 @@ class Servers:
             await asyncio.sleep(2)
 
     def labels(self) -> frozenset[str]:
-        """The labels of the servers that run, or were killed and not started again."""
-        kind = "*.sock" if self._settings.servers == "local" else "*.pod"
-        return frozenset(path.stem for path in self._sockets.glob(kind))
+        """The labels of the servers that run, or were killed and not started again.
+
+        And of those that were stopped while cells in them go on.
+        """
+        kinds = ("*.sock", "*.json") if self._settings.servers == "local" else ("*.pod",)
+        return frozenset(path.stem for kind in kinds for path in self._sockets.glob(kind))
 
     def stop_closed(self, labels: Collection[str]) -> None:
         """See that no server goes on whose project was archived or deleted."""
@@ -177,6 +180,10 @@ class Servers:
         told = await self._ask("DELETE", f"users/{label}/server", known=(202, 204, 400, 404))
         if told not in (204, 404):
             return False
+        for left in await asyncio.to_thread(running.running, self._settings.home):
+            if left.label == label:
+                await asyncio.to_thread(running.end, left)
+        running.forget(self._settings.home, label)
         (self._sockets / f"{label}.sock").unlink(missing_ok=True)
         forget_pod(self._settings.home, label)
         if client := self._clients.pop(label, None):

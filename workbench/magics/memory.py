@@ -109,13 +109,12 @@ def size_of(value: Any, depth: int = 2) -> int:
     """
     for name in ("nbytes", "estimated_size", "memory_usage"):
         try:
-            told = getattr(value, name, None)
-            told = told() if callable(told) else told
-            size = int(told.sum() if hasattr(told, "sum") else told)  # type: ignore[arg-type]
+            said: Any = getattr(value, name, None)
+            said = said() if callable(said) else said
+            return int(said.sum() if hasattr(said, "sum") else said)
         except Exception:
             # A stranger's object: whatever it does when it is asked, the next way is tried.
             continue
-        return size
     size = sys.getsizeof(value, 0)
     if depth and isinstance(value, (list, tuple, set, frozenset, dict)):
         parts = list(value.values()) if isinstance(value, dict) else list(value)

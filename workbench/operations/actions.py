@@ -12,7 +12,7 @@ from workbench.projects.spaces import projects
 
 from .health import health
 from .ports import servers
-from .running import Running, look, memory_of, running, used_at
+from .running import Running, end, look, memory_of, running, used_at
 from .sweeping import swept
 from .types import Health, Server, Sweep
 
@@ -42,9 +42,10 @@ def list_servers(ctx: Context, limit: int = 100, after: str | None = None) -> Pa
 
 @action(effect="write", undo="irreversible", on="id")
 def stop_server(ctx: Context, id: str) -> Server:
-    """Stop a project's server: what runs in its kernels and terminals ends, files stay.
+    """Stop a project's server: its terminals and the kernels that do nothing end, files stay.
 
-    It starts again when somebody opens the project. Jobs go on: they do not run in it.
+    Cells that run go on, and so do jobs. Where only cells go on, they are ended. The server starts
+    again when somebody opens the project.
 
     Args:
         id: The project's id.
@@ -57,7 +58,10 @@ def stop_server(ctx: Context, id: str) -> Server:
     ctx.note(project=id, busy=server.busy, commands=server.commands)
     # Before the commit: a server that was stopped for nothing starts again when it is opened,
     # one that is said to be stopped and runs on would mislead.
-    ctx.engine(servers).stop(id)
+    if server.serves:
+        ctx.engine(servers).stop(id)
+    else:
+        end(found)
     return server
 
 
@@ -112,4 +116,5 @@ def _server(ctx: Context, server: Running) -> Server:
         commands=seen.commands,
         jobs=ledger.active(ctx.store, project),
         answers=seen.answers,
+        serves=seen.serves,
     )

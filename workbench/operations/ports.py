@@ -9,7 +9,7 @@ class Servers(Protocol):
     """Who starts and stops the projects' servers."""
 
     def stop(self, project: str) -> None:
-        """End a project's server with all that runs in it; nothing if none runs.
+        """End a project's server, and what does nothing in it; nothing if none runs.
 
         Raises:
             Unavailable: Whoever starts them does not answer, or there is nobody.

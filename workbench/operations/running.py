@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S = 5.0
+GRACE_S = 8.0
 LARGEST = 1 << 20
 SHELLS = frozenset({"bash", "sh", "dash", "zsh", "fish", "ksh", "tcsh", "csh"})
 
@@ -44,6 +45,8 @@ class Look:
     """What goes on in a server now."""
 
     answers: bool
+    serves: bool = True
+    """False: JupyterLab was stopped, and cells that had been started go on."""
     kernels: int = 0
     busy: int = 0
     commands: int = 0
@@ -126,11 +129,27 @@ def project_within(home: Path, pid: int) -> str:
     return ""
 
 
+def end(server: Running) -> None:
+    """End all that runs in a project's sandbox: asked first, killed after eight seconds."""
+    inside = server.process
+    with suppress(psutil.Error):
+        while inside.name() == "bwrap" and (children := inside.children()):
+            inside = min(children, key=lambda each: each.create_time())
+        inside.terminate()
+    psutil.wait_procs([server.process], GRACE_S)
+    with suppress(psutil.Error):
+        for each in [*server.process.children(recursive=True), server.process]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
 def look(home: Path, server: Running) -> Look:
     """See what goes on in a server; takes as long as it lets one wait, at most some seconds."""
     import httpx
 
     commands = len(commands_in(server.process))
+    if not (folder_of(home) / f"{server.label}.sock").exists():
+        return Look(answers=False, serves=False, commands=commands)
     try:
         with _reached(home, server.label) as client:
             kernels = _asked(client, "kernels")
@@ -161,9 +180,7 @@ def commands_in(server: psutil.Process) -> list[psutil.Process]:
             first, *left = sorted(children, key=lambda each: each.create_time())
             found += [each for each in left if _lives(each)]
             inside = first
-        for child in inside.children():
-            with suppress(psutil.Error):
-                found += _commands_of(child)
+        found += _commands_below(inside)
     return found
 
 
@@ -178,9 +195,16 @@ def memory_of(process: psutil.Process) -> tuple[int, int]:
     return total, count
 
 
+def _commands_below(process: psutil.Process) -> list[psutil.Process]:
+    """What runs in the terminals that a process, or one that it started, has opened."""
+    found: list[psutil.Process] = []
+    for child in process.children():
+        with suppress(psutil.Error):
+            found += _commands_of(child) if _has_terminal(child) else _commands_below(child)
+    return found
+
+
 def _commands_of(child: psutil.Process) -> list[psutil.Process]:
-    if not _has_terminal(child):
-        return []
     if child.name() not in SHELLS:
         return [child]
     if child.status() == psutil.STATUS_RUNNING:

@@ -6,7 +6,7 @@ from workbench.core import Record
 
 
 class Server(Record):
-    """A project's JupyterLab that runs."""
+    """A project's JupyterLab that runs, or the cells that go on without it."""
 
     project: str
     title: str
@@ -26,6 +26,8 @@ class Server(Record):
     """Jobs of the project that wait or run; they do not run in the server."""
     answers: bool
     """Whether it told this: a server that does not answer may be at work."""
+    serves: bool = True
+    """False: JupyterLab was stopped, and cells that had been started go on."""
 
 
 class Part(Record):

@@ -1353,10 +1353,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Stop a project's server: what runs in its kernels and terminals ends, files stay.
-         * @description Stop a project's server: what runs in its kernels and terminals ends, files stay.
+         * Stop a project's server: its terminals and the kernels that do nothing end, files stay.
+         * @description Stop a project's server: its terminals and the kernels that do nothing end, files stay.
          *
-         *     It starts again when somebody opens the project. Jobs go on: they do not run in it.
+         *     Cells that run go on, and so do jobs. Where only cells go on, they are ended. The server starts
+         *     again when somebody opens the project.
          *
          *     Args:
          *         id: The project's id.
@@ -4267,7 +4268,7 @@ export interface components {
         };
         /**
          * Server
-         * @description A project's JupyterLab that runs.
+         * @description A project's JupyterLab that runs, or the cells that go on without it.
          */
         Server: {
             /** Answers */
@@ -4286,6 +4287,11 @@ export interface components {
             processes: number;
             /** Project */
             project: string;
+            /**
+             * Serves
+             * @default true
+             */
+            serves: boolean;
             /**
              * Since
              * Format: date-time

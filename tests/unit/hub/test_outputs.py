@@ -119,7 +119,7 @@ def test_as_nbclient_does(told: list[tuple[str, int]]) -> None:
             last["text"] += each["text"]
         else:
             joined.append(each)
-    assert outputs.list == joined
+    assert outputs.list == joined, told
     nbformat.validate(new_notebook(cells=[new_code_cell("x", outputs=outputs.list)]))
 
 

@@ -230,7 +230,7 @@ async def test_a_pod_has_what_a_project_needs_and_no_more(
     assert own["allowPrivilegeEscalation"] is own["privileged"] is False
     assert own["capabilities"] == {"drop": ["ALL"]} and own["readOnlyRootFilesystem"]
     assert container["resources"]["limits"] == {"memory": 8192 * 2**20}
-    assert container["command"][-2] == "workbench.hub.inside"
+    assert container["command"][-2] == "workbench.hub.kernels.keeper"
     assert spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     shown = {m["mountPath"]: m for m in container["volumeMounts"] if m["name"] == "home"}
     assert {m["subPath"] for m in shown.values()} == {

@@ -52,8 +52,7 @@ class Outputs:
         elif kind == "comm_msg":
             self._follow(content)
         elif kind == "update_display_data":
-            for shown in self._displays.get(_display(content), []):
-                shown.update(data=content["data"], metadata=content.get("metadata", {}))
+            self._update(content)
         elif not self._widget:
             self._clear_now()
             self._append(kind, content)
@@ -75,6 +74,10 @@ class Outputs:
     def _clear_now(self) -> None:
         if self._clear:
             self.list, self._displays, self._clear = [], {}, False
+
+    def _update(self, content: Mapping[str, Any]) -> None:
+        for shown in self._displays.get(_display(content), []):
+            shown.update(data=content["data"], metadata=content.get("metadata", {}))
 
     def _append(self, kind: str, content: Mapping[str, Any]) -> None:
         if kind == "stream":
@@ -99,6 +102,7 @@ class Outputs:
                 made["execution_count"] = content.get("execution_count")
             self.list.append(made)
             if display := _display(content):
+                self._update(content)  # Shown once more, it is the same everywhere.
                 self._displays.setdefault(display, []).append(made)
 
 
