@@ -17,7 +17,7 @@ import { comments } from './comments/index.ts';
 import { CommandIDs, addCommands, openDescription, panelDescription } from './commands.ts';
 import { StudioDocument, pageTitle } from './document.tsx';
 import { graphIcon } from './icon.ts';
-import { kernels } from './kernels/index.ts';
+import { runs, uses } from './kernels/index.ts';
 import { PAGES } from './names.ts';
 import { StudioPanel } from './panel/panel.tsx';
 import { RunningItem } from './panel/running.tsx';
@@ -212,4 +212,4 @@ const status: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [session, documents, plugin, status, comments, kernels];
+export default [session, documents, plugin, status, comments, runs, uses];

@@ -14,6 +14,7 @@ export const time = {
   long: 15_000,
   settle: 150,
   poll: 10_000,
+  look: 3_000,
   copied: 1_500
 } as const;
 

@@ -65,7 +65,14 @@ class Kernel:
     busy: set[str] = field(default_factory=set)
     """The requests that it works on."""
     active_at: float = field(default_factory=time.monotonic)
+    memory: int = 0
+    """What it and all it started hold now, in bytes."""
     peak: int = 0
+    """The most that one process of it was seen to hold, in bytes."""
+    cpu_s: float = 0.0
+    cpu: float = 0.0
+    """How many processors it uses: 1.0 is one of them, all the time."""
+    looked_at: float = field(default_factory=time.monotonic)
     expected: bool = False
     """Whether it was told to end."""
 
@@ -79,6 +86,22 @@ class Kernel:
             "launched": self.launched,
             "busy": bool(self.busy),
         }
+
+    def look(self) -> None:
+        """See what it uses."""
+        memory, cpu_s, now = 0, 0.0, time.monotonic()
+        for process in _tree(self.process.pid):
+            try:
+                with process.oneshot():
+                    held = int(process.memory_info().rss)
+                    times = process.cpu_times()
+            except psutil.Error:
+                continue
+            memory += held
+            self.peak = max(self.peak, held)
+            cpu_s += times.user + times.system
+        self.cpu = max(0.0, cpu_s - self.cpu_s) / max(now - self.looked_at, 0.01)
+        self.memory, self.cpu_s, self.looked_at = memory, cpu_s, now
 
 
 class Keeper:
@@ -216,6 +239,16 @@ class Keeper:
     async def _do(self, do: str, **asked: Any) -> Any:
         if do == "list":
             return [kernel.told() for kernel in self._kernels.values()]
+        if do == "uses":
+            return [
+                {
+                    "id": kernel.id,
+                    "memory_bytes": kernel.memory,
+                    "limit_bytes": self._memory,
+                    "cpu": round(kernel.cpu, 2),
+                }
+                for kernel in self._kernels.values()
+            ]
         if do == "launch":
             return await self._launch(**asked)
         kernel = self._kernels.get(asked["id"])
@@ -407,11 +440,7 @@ class Keeper:
         while True:
             await asyncio.sleep(LOOK_S)
             for kernel in list(self._kernels.values()):
-                for process in _tree(kernel.process.pid):
-                    try:
-                        kernel.peak = max(kernel.peak, process.memory_info().rss)
-                    except psutil.Error:
-                        continue
+                kernel.look()
             self._settle()
 
     def _works(self, kernel: Kernel) -> bool:

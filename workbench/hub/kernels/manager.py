@@ -277,6 +277,26 @@ class RunsHandler(APIHandler):
         self.finish(json.dumps([{name: getattr(run, name) for name in names} for run in runs]))
 
 
+class UsesHandler(APIHandler):
+    """`GET studio/kernels`: what each kernel uses, as a list.
+
+    An object has id, memory_bytes (the kernel and all it started), limit_bytes (of one process;
+    null without a limit) and cpu (1.0 is one processor, all the time).
+    """
+
+    auth_resource = "kernels"
+
+    def initialize(self, keeper: Keeper) -> None:
+        """See `take_up`."""
+        self._keeper = keeper
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer."""
+        self.finish(json.dumps(await self._keeper.ask("uses")))
+
+
 def _as_sent(row: Row) -> list[tuple[str, dict[str, Any]]]:
     if row.kind == "outputs":
         return [("clear_output", {"wait": False}), *messages(row.content)]
@@ -290,6 +310,10 @@ def take_up(server: ServerApp) -> None:
         return
     server.io_loop.run_sync(kernels.take_up)
     writer = OutputWriter(server, kernels.runs, lambda: {each.id for each in kernels.windows})
-    place = url_path_join(server.base_url, "studio", "runs")
-    server.web_app.add_handlers(".*$", [(place, RunsHandler, {"writer": writer})])
+    place = url_path_join(server.base_url, "studio")
+    handlers: list[Any] = [
+        (f"{place}/runs", RunsHandler, {"writer": writer}),
+        (f"{place}/kernels", UsesHandler, {"keeper": kernels.keeper}),
+    ]
+    server.web_app.add_handlers(".*$", handlers)
     server.io_loop.add_callback(writer.work, kernels.missed, MISSED_S)

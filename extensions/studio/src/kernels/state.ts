@@ -1,4 +1,4 @@
-/** Runs of cells as the server tells them. */
+/** Runs of cells and what kernels use, as the server tells them. */
 
 /** A cell that runs, or waits to. */
 export interface Run {
@@ -34,4 +34,33 @@ export function placeOf(
   }
   const alike = cells.flatMap((cell, place) => (cell.code === run.code ? [place] : []));
   return alike.length === 1 ? (alike[0] ?? -1) : -1;
+}
+
+/** What a kernel uses. */
+export interface Use {
+  readonly id: string;
+  readonly memory_bytes: number;
+  /** Of one process; null without a limit. */
+  readonly limit_bytes: number | null;
+  /** 1 is one processor, all the time. */
+  readonly cpu: number;
+}
+
+/** What the kernel of that id uses, of an answer; null if it is not there. */
+export function takenBy(answer: unknown, id: string): Use | null {
+  const found: unknown = Array.isArray(answer)
+    ? answer.find((one: unknown) => (one as Partial<Use> | null)?.id === id)
+    : undefined;
+  const use = found as Use | undefined;
+  return typeof use?.memory_bytes === 'number' && typeof use.cpu === 'number' ? use : null;
+}
+
+/** How near a kernel is to its limit, 0 to 1; 0 without a limit. */
+export function fullness(use: Use): number {
+  return use.limit_bytes ? Math.min(1, use.memory_bytes / use.limit_bytes) : 0;
+}
+
+/** Bytes as whole MiB with the language's separators. */
+export function mebibytes(bytes: number): string {
+  return Math.round(bytes / 2 ** 20).toLocaleString();
 }
