@@ -1,11 +1,12 @@
 """What a kernel of the Studio can besides: `%load_ext workbench`, loaded by itself in a project.
 
-A cell that runs out of memory says where it went (`memory`).
+A cell that runs out of memory says where it went.
 """
 
+from types import TracebackType
 from typing import Any
 
-from .memory import explain
+from workbench import memory
 
 __all__ = ["load"]
 
@@ -13,3 +14,30 @@ __all__ = ["load"]
 def load(shell: Any) -> None:
     """Add it to a shell of IPython's; doing so again changes nothing."""
     shell.set_custom_exc((MemoryError,), explain)
+
+
+def explain(
+    shell: Any,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+    tb_offset: int | None = None,
+) -> list[str]:
+    """Show a MemoryError as IPython does, and say under it what there is and what to do.
+
+    Args:
+        shell: IPython's.
+        kind: The error's class.
+        error: The error.
+        trace: Its traceback.
+        tb_offset: How many of its first frames are IPython's own.
+
+    Returns:
+        The lines shown.
+    """
+    lines: list[str] = shell.InteractiveTB.structured_traceback(
+        kind, error, trace, tb_offset=tb_offset
+    )
+    lines = [*lines, "", *memory.told(shell.user_ns)]
+    shell._showtraceback(kind, error, lines)
+    return lines

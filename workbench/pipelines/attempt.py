@@ -14,6 +14,7 @@ import sys
 import threading
 from typing import Any
 
+from workbench import memory
 from workbench.core import Actor, Cancelled, Context, Engines, Settings, WorkbenchError, commit
 from workbench.core.context import utc_now
 from workbench.core.door import acting, undo
@@ -38,7 +39,8 @@ class Teller:
         self._store = engines.get(stores)
         self._told: list[tuple[str, str, dict[str, float]]] = []
         self._progress: float | None = None
-        self._note = ""
+        self.note = ""
+        """What it was last said to do."""
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._flush_often, daemon=True)
@@ -47,7 +49,7 @@ class Teller:
     def progress(self, share: float, note: str = "") -> None:
         """See `workbench.core.Reporter`."""
         with self._lock:
-            self._progress, self._note = min(max(float(share), 0.0), 1.0), note
+            self._progress, self.note = min(max(float(share), 0.0), 1.0), note
             self._told.append(("progress", note, {"share": self._progress}))
         self.check()
 
@@ -73,7 +75,7 @@ class Teller:
             told, self._told = self._told, []
             progress, self._progress = self._progress, None
         with self._store.begin() as tx:
-            if not ledger.report(tx, self.id, self.attempt, utc_now(), told, progress, self._note):
+            if not ledger.report(tx, self.id, self.attempt, utc_now(), told, progress, self.note):
                 self.stopped.set()
 
     def close(self) -> None:
@@ -116,7 +118,7 @@ def run(order: dict[str, Any]) -> None:
             result = act.run(ctx, **act.check(row.request))
         teller.check()
         teller.close()
-        ctx.note(**result)
+        ctx.note(**result, **usage())
         commit(
             ctx,
             row.action,
@@ -132,12 +134,9 @@ def run(order: dict[str, Any]) -> None:
         # The sentence stands in the job; it may be personal, and the log is not.
         log.info("the job failed: %s", type(error).__name__, extra=known)
         state, problem = "failed", error.as_problem()
-    except MemoryError:
+    except MemoryError as error:
+        state, problem = "failed", _out_of_memory(row.action, teller.note, error)
         log.exception("out of memory", extra=known)
-        state = "failed"
-        problem = WorkbenchError(
-            f"{row.action} ran out of memory.", hint="Use fewer rows or columns, then retry."
-        ).as_problem()
     except Exception:
         log.exception("the job failed", extra=known)
         state = "failed"
@@ -149,7 +148,7 @@ def run(order: dict[str, Any]) -> None:
         problem["trace"] = row.trace
     undo(ctx)
     teller.close()
-    ended = ctx.fresh(trace=row.trace, refs={"job": id})
+    ended = ctx.fresh(trace=row.trace, refs={"job": id, **usage()})
     commit(
         ended,
         row.action,
@@ -157,6 +156,34 @@ def run(order: dict[str, Any]) -> None:
         outcome=state,
         also=lambda tx: ledger.finish(tx, id, ctx.now(), state, attempt=attempt, error=problem),
     )
+
+
+def usage() -> dict[str, float]:
+    """What this process and those it started have used: `cpu_s`, and `peak_mb` of the largest."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 1024 if sys.platform == "linux" else 1
+    return {
+        "cpu_s": round(sum(each.ru_utime + each.ru_stime for each in both), 2),
+        "peak_mb": round(max(each.ru_maxrss for each in both) * unit / MIB),
+    }
+
+
+def _out_of_memory(action: str, note: str, error: MemoryError) -> dict[str, Any]:
+    """The problem: after which step, how much of what limit, in what, and what to change."""
+    names: dict[str, Any] = {}
+    trace = error.__traceback__
+    while trace is not None:
+        names |= trace.tb_frame.f_locals
+        trace = trace.tb_next
+    used, limit = memory.used_and_limit()
+    held = f"{used / MIB:,.0f} MiB" + (f" of at most {limit / MIB:,.0f}" if limit else "")
+    found = [f"{name} ({size / MIB:,.0f} MiB)" for name, _, size in memory.largest(names)]
+    largest = f"The largest things it held: {', '.join(found)}. " if found else ""
+    return WorkbenchError(
+        f"{action} ran out of memory after {note or 'it started'!r}: it held {held}.",
+        hint=f"{largest}Use fewer rows or columns, or ask an administrator for more memory; then "
+        "retry.",
+    ).as_problem()
 
 
 def main() -> None:

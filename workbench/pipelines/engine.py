@@ -1,10 +1,13 @@
 """The job engine: DBOS, on SQLite or PostgreSQL, keeps what is to be done, and a process runs
 each attempt.
 
-Acknowledgement: a job is accepted when its row and event are committed. Between that commit and
-DBOS's own, a crash leaves a queued row that DBOS does not know: `launch` hands it over again,
-under the same workflow id, so twice is once. A process that dies leaves a running row: the
-workflow is recovered at the next launch and starts a new attempt with a higher fencing number.
+Acknowledgement: a job is accepted when its row and event are committed. It waits in the ledger,
+and DBOS gets as many as there is room for: always one of the project that has fewest at work.
+Between a job's commit and DBOS's own, a crash leaves a queued row that DBOS does not know: it is
+handed over again, under the same workflow id, so twice is once. A Studio that dies leaves a running
+row: the workflow is recovered at the next launch and starts a new attempt with a higher fencing
+number. An attempt whose process is killed is followed by another one, a few times; not where it had
+used up its memory.
 """
 
 import json
@@ -15,10 +18,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import psutil
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
@@ -47,9 +52,19 @@ from . import ledger
 
 log = logging.getLogger(__name__)
 
-QUEUE = "jobs"
 GRACE_S = 10.0
 POLL_S = 0.1
+LOOK_S = 0.5
+"""How often it is looked what an attempt uses, in seconds."""
+AGAIN = 2
+"""How often an attempt whose process was killed is followed by another."""
+AGAIN_S = 1.0
+"""How long it waits before that, in seconds: twice as long each time."""
+FULL = 0.85
+"""From which share of its memory on an attempt that is killed was killed for that."""
+SCARCE = 0.03
+"""The share of the machine's memory below which anything that is killed was killed for that."""
+MIB = 1024 * 1024
 
 
 class Interrupted(BaseException):
@@ -71,6 +86,11 @@ class DurableJobs:
         self._engines: Engines | None = None
         self._running = threading.Condition()
         self._attempts = 0
+        self._taken: set[str] = set()
+        """The jobs that DBOS has and that have not ended."""
+        self._wanted = threading.Event()
+        """Set when there may be a job to begin, or room for one."""
+        self._dispatcher: threading.Thread | None = None
 
     def plan(self, ctx: Context, action: str, request: dict[str, Any]) -> Job:
         """See `workbench.core.jobs.Jobs`."""
@@ -119,7 +139,7 @@ class DurableJobs:
         """See `workbench.core.jobs.Jobs`."""
         assert self._engines is not None
         self.launch(self._engines)
-        self._enqueue(job.id)
+        self._wanted.set()
 
     def launch(self, engines: Engines) -> None:
         """Start DBOS and hand it every job that it should know. Safe to repeat.
@@ -148,21 +168,24 @@ class DurableJobs:
                 "log_level": "ERROR",
                 "console_log_level": "ERROR",
                 "enable_otlp": False,
-                "notification_listener_polling_interval_sec": 0.2,
+                # Nothing is sent between workflows: no need to look for it often.
+                "notification_listener_polling_interval_sec": 60.0,
             }
             DBOS(config=config)
             _workflow()
             _active["jobs"] = self
             DBOS.launch()
-            DBOS.register_queue(
-                QUEUE,
-                worker_concurrency=engines.settings.job_slots,
-                polling_interval_sec=0.3,
-                on_conflict="always_update",
-            )
+            # What was at work goes on; the rest waits for its turn.
+            found = DBOS.list_workflows(status="PENDING", load_output=False)
+            self._taken = {each.workflow_id.removeprefix(RUN) for each in found}
             self._launched = True
-        for row in ledger.unfinished(engines.get(stores)):
-            self._enqueue(row.id)
+            for row in ledger.unfinished(engines.get(stores)):
+                if row.state == "running" and row.id not in self._taken:
+                    self._begin(row.id)
+            self._wanted.set()
+            # A thread of its own: DBOS begins no workflow from within another one's step.
+            self._dispatcher = threading.Thread(target=self._dispatch, name="jobs", daemon=True)
+            self._dispatcher.start()
 
     def close(self) -> None:
         """Stop DBOS; jobs that run are ended and start again at the next launch."""
@@ -171,19 +194,44 @@ class DurableJobs:
         from dbos import DBOS
 
         _closing.set()
+        self._wanted.set()
+        if self._dispatcher is not None:
+            self._dispatcher.join()
         with self._running:
             self._running.wait_for(lambda: not self._attempts, timeout=GRACE_S + 2)
         DBOS.destroy()
         _closing.clear()
         self._launched = False
+        self._taken.clear()
         _active.clear()
         self._lock.release()
 
-    def _enqueue(self, id: str) -> None:
+    def _dispatch(self) -> None:
+        """Begin as many of the jobs that wait as there is room for, whenever there may be some."""
+        assert self._engines is not None
+        store, slots = self._engines.get(stores), self._engines.settings.job_slots
+        while self._wanted.wait() and not _closing.is_set():
+            self._wanted.clear()
+            try:
+                free = slots - len(self._taken)
+                for id in ledger.next_jobs(store, free, list(self._taken)) if free > 0 else ():
+                    self._begin(id)
+            except Exception:
+                # The jobs wait in the ledger: they are begun when it can be read again.
+                log.exception("jobs that wait could not be begun")
+                _closing.wait(AGAIN_S)
+                self._wanted.set()
+
+    def _begin(self, id: str) -> None:
         from dbos import DBOS, SetWorkflowID
 
-        with SetWorkflowID(id):
-            DBOS.enqueue_workflow(QUEUE, _workflow(), id)
+        self._taken.add(id)
+        try:
+            with SetWorkflowID(RUN + id):
+                DBOS.start_workflow(_workflow(), id)
+        except BaseException:
+            self._taken.discard(id)
+            raise
 
     def run_attempt(self, id: str) -> str:
         """Run one attempt of a job in a process of its own, until it ends or is stopped.
@@ -194,13 +242,21 @@ class DurableJobs:
         with self._running:
             self._attempts += 1
         try:
-            return self._attempt(id)
+            for left in reversed(range(AGAIN + 1)):
+                outcome = self._attempt(id, left)
+                if outcome != "again":
+                    break
+                if _closing.wait(AGAIN_S * 2 ** (AGAIN - left)):
+                    raise Interrupted
+            return outcome
         finally:
             with self._running:
                 self._attempts -= 1
                 self._running.notify_all()
+            self._taken.discard(id)
+            self._wanted.set()
 
-    def _attempt(self, id: str) -> str:
+    def _attempt(self, id: str, left: int) -> str:
         engines = self._engines
         assert engines is not None
         store = engines.get(stores)
@@ -227,13 +283,21 @@ class DurableJobs:
         }
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()
-        outcome = self._watch(id, process, store, engines.settings.job_limit_s)
+        uses = Uses(process.pid, bounds.memory_mb)
+        outcome = self._watch(id, process, store, engines.settings.job_limit_s, uses)
         process.stdin.close()
         if _closing.is_set():
             raise Interrupted
         row = ledger.row_of(store, id)
         if row is not None and row.state == "running" and row.attempt == attempt:
-            self._explain(id, row, process.returncode, outcome)
+            killed = process.returncode in KILLED and outcome == "ended" and not row.stop
+            if killed and left and not uses.full:
+                wait_s = AGAIN_S * 2 ** (AGAIN - left)
+                text = f"the process was killed; it is tried again in {wait_s:g} s"
+                with store.begin() as tx:
+                    ledger.tell(tx, id, utc_now(), [("log", text, {})])
+                return "again"
+            self._explain(id, row, process.returncode, outcome, uses)
             row = ledger.row_of(store, id)
         if row is not None and row.finished_at and row.started_at:
             took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.started_at)
@@ -241,13 +305,19 @@ class DurableJobs:
         return outcome
 
     def _watch(
-        self, id: str, process: "subprocess.Popen[bytes]", store: Any, limit_s: float
+        self,
+        id: str,
+        process: "subprocess.Popen[bytes]",
+        store: Any,
+        limit_s: float,
+        uses: "Uses",
     ) -> str:
         started, stopping = time.monotonic(), 0.0
         outcome = "ended"
         token: object = None
         while process.poll() is None:
             now = time.monotonic()
+            uses.look(now)
             if stopping and now - stopping > GRACE_S:
                 _kill(process)
             elif not stopping:
@@ -264,7 +334,7 @@ class DurableJobs:
             time.sleep(POLL_S)
         return outcome
 
-    def _explain(self, id: str, row: Any, code: int, outcome: str) -> None:
+    def _explain(self, id: str, row: Any, code: int, outcome: str, uses: "Uses") -> None:
         if row.stop:
             return self._end(id, "cancelled")
         if outcome == "timeout":
@@ -274,10 +344,13 @@ class DurableJobs:
                 f"{row.action} ran longer than {limit:g} s and was stopped.",
                 "Ask for less, or raise `job_limit_s`.",
             )
-        elif code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        elif code in KILLED:
+            cause = (
+                "for lack of memory" if uses.full else f"{AGAIN + 1} times, by something outside"
+            )
             why = (
-                f"{row.action} was killed after {row.note or 'it started'!r}, "
-                "most likely because the machine ran out of memory.",
+                f"{row.action} was killed after {row.note or 'it started'!r}, {cause}: "
+                f"it was seen to hold {uses.told()}.",
                 "Use fewer rows or columns, or a machine with more memory; then retry.",
             )
         else:
@@ -305,6 +378,45 @@ class DurableJobs:
         )
 
 
+class Uses:
+    """What the process of an attempt, and all it started, was seen to use.
+
+    Args:
+        pid: The process.
+        limit_mb: How much memory each process may have, in MiB; None: as much as there is.
+    """
+
+    def __init__(self, pid: int, limit_mb: float | None) -> None:
+        self._pid, self._limit = pid, limit_mb and limit_mb * MIB
+        self._looked_at = 0.0
+        self.peak = 0
+        """The most bytes that one process held."""
+        self.full = False
+        """Whether it came near its limit, or the machine near its end."""
+
+    def look(self, now: float) -> None:
+        """Look, if it is time to."""
+        if now - self._looked_at < LOOK_S:
+            return
+        self._looked_at = now
+        with suppress(psutil.Error):
+            first = psutil.Process(self._pid)
+            for each in (first, *first.children(recursive=True)):
+                with suppress(psutil.Error):
+                    self.peak = max(self.peak, each.memory_info().rss)
+        machine = psutil.virtual_memory()
+        near = self._limit is not None and self.peak > FULL * self._limit
+        self.full = near or machine.available < SCARCE * machine.total
+
+    def told(self) -> str:
+        """In words: so much, of so much."""
+        held = f"{self.peak / MIB:,.0f} MiB"
+        return f"{held} of at most {self._limit / MIB:,.0f}" if self._limit else held
+
+
+RUN = "run:"
+"""What begins the id of a job's workflow."""
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _active: dict[str, DurableJobs] = {}
 _closing = threading.Event()
 _registered: list[Any] = []

@@ -6,7 +6,8 @@
 An attempt carries a fencing number: what an older attempt writes is refused.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +91,42 @@ def unfinished(store: Store) -> Sequence[sa.Row[Any]]:
         return connection.execute(
             sa.select(jobs).where(jobs.c.state.not_in(FINISHED)).order_by(jobs.c.id)
         ).all()
+
+
+def next_jobs(store: Store, count: int, taken: Collection[str]) -> list[str]:
+    """Which of the jobs that wait are to begin now: of each project its oldest.
+
+    The project with fewest at work comes first; of several such, the one whose turn is longest ago.
+
+    Args:
+        store: Where they are.
+        count: At most how many.
+        taken: Those that have begun, or are about to.
+    """
+    place = sa.func.row_number().over(partition_by=jobs.c.project, order_by=jobs.c.id)
+    waiting = sa.select(jobs.c.id, jobs.c.project, place.label("place")).where(
+        jobs.c.state == "queued", jobs.c.id.not_in(list(taken))
+    )
+    ranked = waiting.subquery()
+    first = sa.select(ranked.c.id, ranked.c.project).where(ranked.c.place <= count)
+    works = sa.select(jobs.c.project).where(jobs.c.id.in_(list(taken)))
+    projects = sa.select(ranked.c.project).distinct()
+    turns = (
+        sa.select(jobs.c.project, sa.func.max(jobs.c.started_at))
+        .where(jobs.c.project.in_(projects))
+        .group_by(jobs.c.project)
+    )
+    with store.read() as connection:
+        queued = list(connection.execute(first.order_by(ranked.c.id)))
+        at_work = Counter(connection.execute(works).scalars())
+        turn = {project: last or "" for project, last in connection.execute(turns)}
+    chosen: list[str] = []
+    while queued and len(chosen) < count:
+        row = min(queued, key=lambda each: (at_work[each.project], turn[each.project], each.id))
+        at_work[row.project] += 1
+        chosen.append(row.id)
+        queued.remove(row)
+    return chosen
 
 
 def active(store: Store, project: str) -> int:

@@ -103,9 +103,23 @@ def server(root: Context, project: str) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         running.note(root.home, label_of(project), process.pid)
+        (running.folder_of(root.home) / f"{label_of(project)}.sock").touch()
         yield
     finally:
         process.communicate(b"\n")
+
+
+def test_cells_that_go_on_without_a_server_are_ended(
+    ctx: Context, root: Context, stopper: Any
+) -> None:
+    """Nobody asks the hub, for which nothing runs."""
+    with server(root, ctx.project):
+        (running.folder_of(root.home) / f"{label_of(ctx.project)}.sock").unlink()
+        (found,) = call_here(root, "operations.list_servers", {}).items
+        assert (found.serves, found.answers) == (False, False)
+        call_here(root.fresh(), "operations.stop_server", {"id": ctx.project})
+        assert stopper.asked == []
+        assert call_here(root.fresh(), "operations.list_servers", {}).items == []
 
 
 def test_a_server_that_runs_is_listed_and_stopped(

@@ -79,6 +79,8 @@ def stay(ctx: Context, die: bool = False, fill_mb: int = 0) -> Job:
         fill_mb: Take so much memory, and end.
     """
     if fill_mb:
+        kept = bytearray(60 << 20)
+        ctx.job.progress(0.5, "filling")
         ctx.job.log(f"{len(bytearray(fill_mb << 20)) >> 20} MiB, {len(os.sched_getaffinity(0))}")
         return {}
     ctx.on_abort(lambda: (ctx.folder / "undone.txt").write_text("undone"))
@@ -112,7 +114,7 @@ def work(
         raise Invalid("The steps 7 make no sense.", hint="Fewer.")
     if then == "bug":
         raise ZeroDivisionError("a bug")
-    if then == "die":
+    if then == "die" or (then == "die once" and ctx.job.attempt == 1):
         os.kill(os.getpid(), 9)
     if then == "hang":
         import signal
@@ -206,6 +208,74 @@ def test_a_job_that_fails_says_why(ctx: Context, then: str, title: str, sentence
     assert failed.error["title"] == title and sentence in failed.error["detail"]
     assert failed.error["hint"]
     assert outcomes(ctx, id) == ["queued", "failed"]
+
+
+def test_a_job_whose_process_is_killed_is_tried_again(ctx: Context) -> None:
+    """By another attempt, and what comes of it comes once."""
+    id = start(ctx, then="die once")
+    done = ended(ctx, id)
+    assert (done.state, done.attempt, done.result) == ("done", 2, {"thing": "thg_1"})
+    assert told(ctx, id) == ["the process was killed; it is tried again in 1 s"]
+    states = [x.text for x in ledger.lines_after(ctx.store, id, 0) if x.kind == "state"]
+    assert states == ["queued", "running", "running", "done"]
+    assert outcomes(ctx, id) == ["queued", "done"]
+
+
+def test_a_job_that_is_killed_each_time_fails_at_last(ctx: Context) -> None:
+    id = start(ctx, then="die", steps=1)
+    failed = ended(ctx, id)
+    assert failed.state == "failed" and failed.error is not None and failed.attempt == 3
+    assert "3 times" in failed.error["detail"] and "MiB" in failed.error["detail"]
+
+
+def test_what_a_job_used_is_on_the_record(ctx: Context) -> None:
+    id = start(ctx, steps=2)
+    ended(ctx, id)
+    (event,) = [
+        e
+        for e in tail(ctx.store, project=ctx.project)
+        if e.refs.get("job") == id and e.outcome == "done"
+    ]
+    assert 0 < event.refs["cpu_s"] < 60
+    assert 10 < event.refs["peak_mb"] < 4000
+
+
+def test_one_job_does_not_wait_for_the_many_of_another_project(ctx: Context) -> None:
+    many = [start(ctx, steps=2) for _ in range(6)]
+    bob = Actor(name="bob")
+    other = Context(bob, resolve(ctx.engines, bob, None), ctx.engines)
+    one = call_here(other, "demo.work", {"steps": 1}).id
+    done = until(
+        lambda: (j := ledger.get(ctx.store, other.project, one)).state == "done" and j.finished_at,
+        60,
+    )
+    until(lambda: all(job_of(ctx, id).state == "done" for id in many), 120)
+    later = [id for id in many if job_of(ctx, id).finished_at > done]
+    assert len(later) >= len(many) - 2
+
+
+def test_the_oldest_of_the_project_with_fewest_at_work_is_next(ctx: Context) -> None:
+    def waiting(project: str, count: int) -> list[str]:
+        ids = []
+        for _ in range(count):
+            job = ctx.engine(runner).plan(ctx, "demo.work", {})
+            ids.append(job.id)
+            with ctx.store.begin() as tx:
+                ctx.engine(runner).put(tx, job.model_copy(update={"project": project}))
+        return ids
+
+    a, b, c = waiting("a", 1000), waiting("b", 2), waiting("c", 1)
+    assert ledger.next_jobs(ctx.store, 1, []) == a[:1]
+    assert ledger.next_jobs(ctx.store, 1, a[:1]) == b[:1]
+    assert ledger.next_jobs(ctx.store, 5, []) == [a[0], b[0], c[0], a[1], b[1]]
+    assert ledger.next_jobs(ctx.store, 2, [*a[:2], b[0]]) == [c[0], b[1]]
+    assert ledger.next_jobs(ctx.store, 3, [*a, *b, *c]) == []
+    # With room for one at a time, turns go round.
+    for expected in (a[0], b[0], c[0], a[1], b[1], a[2], a[3]):
+        (id,) = ledger.next_jobs(ctx.store, 1, [])
+        assert id == expected
+        with ctx.store.begin() as tx:
+            ledger.begin_attempt(tx, id, ctx.now())
 
 
 def test_cancelling_ends_the_process(ctx: Context, tmp_path: Path) -> None:
@@ -340,7 +410,7 @@ def test_a_veiled_job_is_stopped_and_takes_back_what_it_began(ctx: Context) -> N
 def test_a_veiled_job_that_is_killed_says_so(ctx: Context) -> None:
     job = ended(ctx, str(call_here(ctx.fresh(), "demo.stay", {"die": True}).id))
     assert job.state == "failed" and job.error is not None
-    assert "ran out of memory" in job.error["detail"]
+    assert "killed" in job.error["detail"] and "3 times" in job.error["detail"]
 
 
 def test_a_job_has_the_memory_and_the_processors_of_its_project(ctx: Context) -> None:
@@ -351,4 +421,6 @@ def test_a_job_has_the_memory_and_the_processors_of_its_project(ctx: Context) ->
     assert told(ctx, fits.id) == ["100 MiB, 1"]
     job = ended(ctx, str(call_here(ctx.fresh(), "demo.stay", {"fill_mb": 1500}).id))
     assert job.state == "failed" and job.error is not None
-    assert "ran out of memory" in job.error["detail"]
+    assert "ran out of memory after 'filling'" in job.error["detail"]
+    assert "of at most 700" in job.error["detail"]
+    assert "kept (60 MiB)" in job.error["hint"]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from workbench.magics import load, memory
+from workbench import memory
+from workbench.magics import load
 
 
 def test_the_largest_variables_are_named() -> None:

@@ -1,42 +1,15 @@
-"""Where the memory of a kernel went, when there is no more."""
+"""Where the memory of a process went, when there is no more. It loads nothing to find out."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 MIB = 1024 * 1024
 SHOWN = 5
 LEAST = MIB
 """What is smaller is not named, in bytes."""
-
-
-def explain(
-    shell: Any,
-    kind: type[BaseException],
-    error: BaseException,
-    trace: TracebackType | None,
-    tb_offset: int | None = None,
-) -> list[str]:
-    """Show a MemoryError as IPython does, and say under it what there is and what to do.
-
-    Args:
-        shell: IPython's.
-        kind: The error's class.
-        error: The error.
-        trace: Its traceback.
-        tb_offset: How many of its first frames are IPython's own.
-
-    Returns:
-        The lines shown.
-    """
-    lines: list[str] = shell.InteractiveTB.structured_traceback(
-        kind, error, trace, tb_offset=tb_offset
-    )
-    lines = [*lines, "", *told(shell.user_ns)]
-    shell._showtraceback(kind, error, lines)
-    return lines
 
 
 def told(names: Mapping[str, Any]) -> list[str]:
