@@ -57,10 +57,17 @@ def complete(room: Room, what: str, wait_s: float = 60, cell: int = 0) -> None:
     )
 
 
-ENDS = pytest.mark.parametrize("end", [Project.stop, Project.kill], ids=["stopped", "killed"])
+LATER = pytest.mark.soak
+"""What differs little from another: not at every run."""
 
 
-@ENDS
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(Project.stop, id="stopped"),
+        pytest.param(Project.kill, id="killed", marks=LATER),
+    ],
+)
 def test_nobody_is_left(
     cells: Callable[..., Room], project: Project, end: Callable[[Project], None]
 ) -> None:
@@ -82,14 +89,20 @@ def test_nobody_is_left(
     assert state_of(inside, window.kernel) == "idle"
 
 
-@ENDS
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(Project.stop, id="stopped", marks=LATER),
+        pytest.param(Project.kill, id="killed"),
+    ],
+)
 def test_who_returns_sees_it_tick(
     cells: Callable[..., Room], project: Project, end: Callable[[Project], None]
 ) -> None:
     """Back before the cell has ended: what is new comes into the shared document by itself."""
-    room = cells(TICKS.format(n=40, s=0.4))
+    room = cells(TICKS.format(n=30, s=0.4))
     window = Window(project.enter(), room.path)
-    run = window.run("a", TICKS.format(n=40, s=0.4))
+    run = window.run("a", TICKS.format(n=30, s=0.4))
     window.until(run, "tick 2")
     window.close()
     end(project)
@@ -107,7 +120,7 @@ def test_who_returns_sees_it_tick(
     until("all is shown", lambda: "'end'" in shown(), 30)
     until("it has ended", lambda: bob.pump() or bob.notebook.ycells[0]["execution_state"] == "idle")
     complete(room, "'end'")
-    assert text_of(outputs(room)) == "".join(f"tick {i}\n" for i in range(40)) + "'end'"
+    assert text_of(outputs(room)) == "".join(f"tick {i}\n" for i in range(30)) + "'end'"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""The hub's services: started at once, and a dead one noticed within a second.
+"""The hub's services: started and stopped at once, and a dead one noticed within a second.
 
-JupyterHub starts them one after the other, each when the one before answers, and looks every
-thirty seconds whether they live. It makes a service's spawner without its configuration, so that
-no option reaches it.
+JupyterHub starts them one after the other, each when the one before answers, stops them one after
+the other, and looks every thirty seconds whether they live. It makes a service's spawner without
+its configuration, so that no option reaches it.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from traitlets import default
 POLL_S = 1
 
 _start_service = JupyterHub.start_service
+_stop_service = service.Service.stop
 
 
 class WatchedService(service._ServiceSpawner):  # type: ignore[misc]
@@ -36,7 +37,17 @@ async def start_service(hub: Any, name: str, each: Any, *given: Any) -> bool:
     return bool(await (begun or _start_service(hub, name, each, *given)))
 
 
+async def stop_service(each: Any) -> None:
+    """As the hub's own, which stops a service when it ends itself; the first one begins all."""
+    hub = JupyterHub.instance()
+    if "_ending" not in hub.__dict__:
+        managed = [one for one in hub._service_map.values() if one.managed]
+        hub._ending = {one.name: asyncio.ensure_future(_stop_service(one)) for one in managed}
+    await hub._ending[each.name]
+
+
 def watch_services() -> None:
-    """Have the hub of this process start and watch its services so."""
+    """Have the hub of this process start, stop and watch its services so."""
+    service.Service.stop = stop_service
     service._ServiceSpawner = WatchedService
     JupyterHub.start_service = start_service

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from workbench.core import Context, Forbidden, NotFound, Unavailable, call_here
 from workbench.core.events import tail
 from workbench.core.ids import label_of
 from workbench.hub.certificates import generated
+from workbench.hub.processes import short_path
 from workbench.operations import health, running
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -99,14 +101,26 @@ def test_processes_sizes_and_versions_are_told(root: Context) -> None:
 
 @contextmanager
 def server(root: Context, project: str) -> Iterator[None]:
-    """A process that is noted as that project's server, until the end of the block."""
+    """A process that is noted as that project's server, until the end of the block.
+
+    It has a socket, at which it says nothing.
+    """
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    place = running.folder_of(root.home) / f"{label_of(project)}.sock"
     try:
-        running.note(root.home, label_of(project), process.pid)
-        (running.folder_of(root.home) / f"{label_of(project)}.sock").touch()
-        yield
+        with socket.socket(socket.AF_UNIX) as listening, short_path(place) as short:
+            listening.bind(short)
+            listening.listen()
+            running.note(root.home, label_of(project), process.pid)
+            yield
     finally:
+        place.unlink(missing_ok=True)
         process.communicate(b"\n")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "TIMEOUT_S", 0.2)
 
 
 def test_cells_that_go_on_without_a_server_are_ended(
