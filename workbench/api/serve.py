@@ -23,6 +23,7 @@ from workbench.core.logs import configure_logging
 from workbench.core.store import stores
 from workbench.operations.running import project_within
 from workbench.operations.sweeping import Sweeper
+from workbench.pipelines.schedules import Scheduler
 from workbench.security import sandbox
 from workbench.security.guard import Guard, HubGuard, LocalGuard
 
@@ -76,11 +77,13 @@ def serve() -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
-    sweeper = Sweeper(engines)
+    sweeper, scheduler = Sweeper(engines), Scheduler(engines)
     sweeper.start()
+    scheduler.start()
     try:
         uvicorn.Server(config).run(sockets=listeners)
     finally:
+        scheduler.stop()
         sweeper.stop()
         note.unlink(missing_ok=True)
 

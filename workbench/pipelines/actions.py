@@ -2,14 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import sqlalchemy as sa
 
-from workbench.core import FINISHED, Conflict, Context, Job, Page, action
+from workbench.core import (
+    FINISHED,
+    Conflict,
+    Context,
+    Invalid,
+    Job,
+    Page,
+    action,
+    find_action,
+    new_id,
+)
 from workbench.core.jobs import State, runner
+from workbench.core.policy import policies
 
 from . import ledger
-from .types import Line
+from . import schedules as kept
+from .types import Line, Schedule
 
 FOLLOW_S = 0.15
 
@@ -101,3 +114,114 @@ async def log(ctx: Context, id: str, after: int = 0) -> AsyncIterator[Line]:
             if job.state in FINISHED:
                 return
         await asyncio.sleep(FOLLOW_S)
+
+
+@action(effect="write", undo="inverse:pipelines.delete_schedule")
+def create_schedule(
+    ctx: Context,
+    action: str,
+    cron: str,
+    request: dict[str, Any] | None = None,
+    timezone: str = "UTC",
+    name: str = "",
+) -> Schedule:
+    """Have a job begin by itself, again and again, at the times a cron line says.
+
+    Its jobs are yours, with the rights you have when the time comes. Times that pass while the
+    Studio does not run are made up for by one job.
+
+    Args:
+        action: What to run: an action that is a job, such as `models.train`.
+        cron: Minute, hour, day of the month, month, day of the week: `30 6 * * 1-5`.
+        request: The action's parameters.
+        timezone: On which clock, by its IANA name; UTC if left out.
+        name: What to call it; the action if left out.
+    """
+    act = find_action(action)
+    if act.effect != "job":
+        raise Invalid(
+            f"{action} is no job.", hint="Only jobs are scheduled: see the reference, effect `job`."
+        )
+    asked = act.check(request or {})
+    ctx.engine(policies).check(ctx, act, str(asked.get(act.on, "")) if act.on else "")
+    line, place = kept.check_cron(cron), kept.zone(timezone)
+    made = Schedule(
+        id=new_id("sch"),
+        project=ctx.project,
+        name=name.strip()[:128] or action,
+        actor=str(ctx.actor),
+        action=action,
+        request=request or {},
+        cron=line,
+        timezone=place.key,
+        paused=False,
+        note="",
+        made_at=ctx.now(),
+        next_at=kept.next_time(line, place.key, ctx.now()),
+    )
+    ctx.note(schedule=made.id)
+    ctx.stage(lambda tx: kept.put(tx, made))
+    return made
+
+
+@action(effect="read")
+def list_schedules(ctx: Context, limit: int = 50, after: str | None = None) -> Page[Schedule]:
+    """This project's schedules, oldest first.
+
+    Args:
+        limit: At most how many.
+        after: The `next` of the page before.
+    """
+    return kept.page(ctx.store, ctx.project, limit, after)
+
+
+@action(effect="read", on="id")
+def get_schedule(ctx: Context, id: str) -> Schedule:
+    """One schedule: when its next job begins, and which was the last.
+
+    Args:
+        id: The schedule's id.
+    """
+    return kept.get(ctx.store, ctx.project, id)
+
+
+@action(effect="write", undo="inverse:pipelines.resume_schedule", on="id")
+def pause_schedule(ctx: Context, id: str) -> Schedule:
+    """Begin no more jobs of a schedule, until it is resumed.
+
+    Args:
+        id: The schedule's id.
+    """
+    return _change(ctx, id, paused=True)
+
+
+@action(effect="write", undo="inverse:pipelines.pause_schedule", on="id")
+def resume_schedule(ctx: Context, id: str) -> Schedule:
+    """Let a paused schedule go on, with its next time from now.
+
+    Args:
+        id: The schedule's id.
+    """
+    return _change(ctx, id, paused=False)
+
+
+@action(effect="write", undo="irreversible", on="id")
+def delete_schedule(ctx: Context, id: str) -> Schedule:
+    """Delete a schedule; the jobs it began stay.
+
+    Args:
+        id: The schedule's id.
+    """
+    found = kept.get(ctx.store, ctx.project, id)
+    ctx.note(schedule=id)
+    ctx.stage(lambda tx: kept.remove(tx, id))
+    return found
+
+
+def _change(ctx: Context, id: str, *, paused: bool) -> Schedule:
+    found = kept.get(ctx.store, ctx.project, id)
+    following = None if paused else kept.next_time(found.cron, found.timezone, ctx.now())
+    changed = found.model_copy(update={"paused": paused, "next_at": following, "note": ""})
+    ctx.note(schedule=id)
+    ctx.stage(lambda tx: kept.change(tx, changed))
+    return changed

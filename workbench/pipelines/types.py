@@ -1,7 +1,7 @@
 """The Records of jobs beyond the Job itself."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from workbench.core import Record
 
@@ -14,3 +14,27 @@ class Line(Record):
     kind: Literal["log", "progress", "metric", "state"]
     text: str = ""
     values: dict[str, float] = {}
+
+
+class Schedule(Record):
+    """A job that begins by itself, again and again."""
+
+    id: str
+    project: str
+    name: str
+    actor: str
+    """Who made it: its jobs are theirs, with the rights they have when the time comes."""
+    action: str
+    request: dict[str, Any]
+    cron: str
+    """Minute, hour, day of the month, month, day of the week."""
+    timezone: str
+    """On which clock; an IANA name."""
+    paused: bool
+    note: str
+    """Why the last time came to nothing; empty if it did not."""
+    made_at: datetime
+    next_at: datetime | None
+    """None while it is paused."""
+    last_at: datetime | None = None
+    last_job: str | None = None

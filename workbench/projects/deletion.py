@@ -15,6 +15,7 @@ from workbench.core.door import answers
 from workbench.core.events import events
 from workbench.core.shelf import records
 from workbench.pipelines.ledger import jobs, lines
+from workbench.pipelines.schedules import schedules
 from workbench.security import grants
 from workbench.security.sessions import end
 
@@ -156,7 +157,10 @@ def _forget(tx: sa.Connection, project: str) -> None:
     tx.execute(
         lines.delete().where(lines.c.job.in_(sa.select(jobs.c.id).where(jobs.c.project == project)))
     )
-    for table in (jobs, records, answers, invitations, grants, mentions, comments, threads):
+    for table in (
+        *(jobs, schedules, records, answers, invitations, grants),
+        *(mentions, comments, threads),
+    ):
         tx.execute(table.delete().where(table.c.project == project))
     end(tx, project=project)
     tx.execute(projects.delete().where(projects.c.id == project))

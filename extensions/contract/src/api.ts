@@ -1437,6 +1437,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This project's schedules, oldest first.
+         * @description This project's schedules, oldest first.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["pipelines.list_schedules"];
+        put?: never;
+        /**
+         * Have a job begin by itself, again and again, at the times a cron line says.
+         * @description Have a job begin by itself, again and again, at the times a cron line says.
+         *
+         *     Its jobs are yours, with the rights you have when the time comes. Times that pass while the
+         *     Studio does not run are made up for by one job.
+         *
+         *     Args:
+         *         action: What to run: an action that is a job, such as `models.train`.
+         *         cron: Minute, hour, day of the month, month, day of the week: `30 6 * * 1-5`.
+         *         request: The action's parameters.
+         *         timezone: On which clock, by its IANA name; UTC if left out.
+         *         name: What to call it; the action if left out.
+         */
+        post: operations["pipelines.create_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One schedule: when its next job begins, and which was the last.
+         * @description One schedule: when its next job begins, and which was the last.
+         *
+         *     Args:
+         *         id: The schedule's id.
+         */
+        get: operations["pipelines.get_schedule"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a schedule; the jobs it began stay.
+         * @description Delete a schedule; the jobs it began stay.
+         *
+         *     Args:
+         *         id: The schedule's id.
+         */
+        delete: operations["pipelines.delete_schedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines:cancel": {
         parameters: {
             query?: never;
@@ -1478,6 +1546,52 @@ export interface paths {
         get: operations["pipelines.log"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines:pause_schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin no more jobs of a schedule, until it is resumed.
+         * @description Begin no more jobs of a schedule, until it is resumed.
+         *
+         *     Args:
+         *         id: The schedule's id.
+         */
+        post: operations["pipelines.pause_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines:resume_schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a paused schedule go on, with its next time from now.
+         * @description Let a paused schedule go on, with its next time from now.
+         *
+         *     Args:
+         *         id: The schedule's id.
+         */
+        post: operations["pipelines.resume_schedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3770,6 +3884,13 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Schedule] */
+        Page_Schedule_: {
+            /** Items */
+            items: components["schemas"]["Schedule"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Server] */
         Page_Server_: {
             /** Items */
@@ -3860,6 +3981,54 @@ export interface components {
             /**
              * Id
              * @description The job's id.
+             */
+            id: string;
+        };
+        /** PipelinesCreateScheduleRequest */
+        PipelinesCreateScheduleRequest: {
+            /**
+             * Action
+             * @description What to run: an action that is a job, such as `models.train`.
+             */
+            action: string;
+            /**
+             * Cron
+             * @description Minute, hour, day of the month, month, day of the week: `30 6 * * 1-5`.
+             */
+            cron: string;
+            /**
+             * Name
+             * @description What to call it; the action if left out.
+             * @default
+             */
+            name?: string;
+            /**
+             * Request
+             * @description The action's parameters.
+             */
+            request?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Timezone
+             * @description On which clock, by its IANA name; UTC if left out.
+             * @default UTC
+             */
+            timezone?: string;
+        };
+        /** PipelinesPauseScheduleRequest */
+        PipelinesPauseScheduleRequest: {
+            /**
+             * Id
+             * @description The schedule's id.
+             */
+            id: string;
+        };
+        /** PipelinesResumeScheduleRequest */
+        PipelinesResumeScheduleRequest: {
+            /**
+             * Id
+             * @description The schedule's id.
              */
             id: string;
         };
@@ -4213,6 +4382,45 @@ export interface components {
              * @enum {string}
              */
             verdict: "pass" | "fail" | "too few to tell";
+        };
+        /**
+         * Schedule
+         * @description A job that begins by itself, again and again.
+         */
+        Schedule: {
+            /** Action */
+            action: string;
+            /** Actor */
+            actor: string;
+            /** Cron */
+            cron: string;
+            /** Id */
+            id: string;
+            /** Last At */
+            last_at: string | null;
+            /** Last Job */
+            last_job: string | null;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Name */
+            name: string;
+            /** Next At */
+            next_at: string | null;
+            /** Note */
+            note: string;
+            /** Paused */
+            paused: boolean;
+            /** Project */
+            project: string;
+            /** Request */
+            request: {
+                [key: string]: unknown;
+            };
+            /** Timezone */
+            timezone: string;
         };
         /** SecurityActivatePersonRequest */
         SecurityActivatePersonRequest: {
@@ -4612,6 +4820,7 @@ export type PagePerson = components['schemas']['Page_Person_'];
 export type PageProduct = components['schemas']['Page_Product_'];
 export type PageProject = components['schemas']['Page_Project_'];
 export type PageReport = components['schemas']['Page_Report_'];
+export type PageSchedule = components['schemas']['Page_Schedule_'];
 export type PageServer = components['schemas']['Page_Server_'];
 export type PageStudioSession = components['schemas']['Page_StudioSession_'];
 export type PageThread = components['schemas']['Page_Thread_'];
@@ -4619,6 +4828,9 @@ export type Parameter = components['schemas']['Parameter'];
 export type Part = components['schemas']['Part'];
 export type Person = components['schemas']['Person'];
 export type PipelinesCancelRequest = components['schemas']['PipelinesCancelRequest'];
+export type PipelinesCreateScheduleRequest = components['schemas']['PipelinesCreateScheduleRequest'];
+export type PipelinesPauseScheduleRequest = components['schemas']['PipelinesPauseScheduleRequest'];
+export type PipelinesResumeScheduleRequest = components['schemas']['PipelinesResumeScheduleRequest'];
 export type PipelinesRetryRequest = components['schemas']['PipelinesRetryRequest'];
 export type Prediction = components['schemas']['Prediction'];
 export type Predictions = components['schemas']['Predictions'];
@@ -4639,6 +4851,7 @@ export type ProjectsSetRoleRequest = components['schemas']['ProjectsSetRoleReque
 export type ProjectsTransferProjectRequest = components['schemas']['ProjectsTransferProjectRequest'];
 export type Proof = components['schemas']['Proof'];
 export type Report = components['schemas']['Report'];
+export type Schedule = components['schemas']['Schedule'];
 export type SecurityActivatePersonRequest = components['schemas']['SecurityActivatePersonRequest'];
 export type SecurityDeactivatePersonRequest = components['schemas']['SecurityDeactivatePersonRequest'];
 export type SecurityEndSessionRequest = components['schemas']['SecurityEndSessionRequest'];
@@ -6720,6 +6933,140 @@ export interface operations {
             };
         };
     };
+    "pipelines.list_schedules": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Schedule_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipelines.create_schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelinesCreateScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipelines.get_schedule": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipelines.delete_schedule": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "pipelines.cancel": {
         parameters: {
             query?: never;
@@ -6775,6 +7122,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipelines.pause_schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelinesPauseScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipelines.resume_schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelinesResumeScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
                 };
             };
             /** @description What went wrong, and what to do. */
