@@ -10,5 +10,6 @@ PORT, SECRET = "STUDIO_PORT", "STUDIO_SECRET"
 CONTROL, KEEP = "STUDIO_CONTROL", "STUDIO_KEEP"
 """To the keeper: the descriptor by which the hub commands it, and how long idle kernels are kept
 without a server, in seconds."""
-SOCKET, KEEPER = "STUDIO_SOCKET", "STUDIO_KEEPER"
-"""From the keeper to the server it starts: the descriptors of what to serve, and of the keeper."""
+SOCKET, KEEPER, RUNS = "STUDIO_SOCKET", "STUDIO_KEEPER", "STUDIO_RUNS"
+"""From the keeper to the server it starts: the descriptors of what to serve and of the keeper, and
+where it is kept what cells print."""

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 LARGEST = 4096
 """The longest message of a keeper that is read, in bytes."""
+AT_ONCE = 16
+"""How many of them are read at a time."""
 
 
 class Kept:
@@ -28,7 +30,7 @@ class Kept:
         with theirs:
             self.process = start(theirs.fileno())
         self._control.setblocking(False)
-        self._serves = False
+        self._serves = self._complained = False
         self.kernels = 0
         """How many kernels it keeps, as it said last."""
 
@@ -57,7 +59,8 @@ class Kept:
         return self._serves and self.lives
 
     def _hear(self) -> None:
-        while True:
+        # Few at a time: nobody in there can keep the hub busy by talking.
+        for _ in range(AT_ONCE):
             try:
                 message = self._control.recv(LARGEST)
             except OSError:
@@ -67,8 +70,11 @@ class Kept:
             try:
                 told: Any = json.loads(message)
                 self._serves, self.kernels = bool(told["serves"]), int(told["kernels"])
-            except (ValueError, KeyError, TypeError):
-                log.warning("a keeper said what cannot be read")
+            except Exception as error:
+                # Whatever a stranger sends, the hub goes on; it is said once.
+                if not self._complained:
+                    self._complained = True
+                    log.warning("a keeper said what cannot be read: %s", type(error).__name__)
 
     def close(self) -> None:
         """Let go of it, when it has ended."""

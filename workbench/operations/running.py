@@ -154,6 +154,9 @@ def look(home: Path, server: Running) -> Look:
         with _reached(home, server.label) as client:
             kernels = _asked(client, "kernels")
             terminals = _asked(client, "terminals")
+    except httpx.ConnectError:
+        # Nobody listens: the server was killed, and what is in its kernels goes on.
+        return Look(answers=False, serves=False, commands=commands)
     except (httpx.HTTPError, OSError, ValueError):
         return Look(answers=False, commands=commands)
     states = [each.get("execution_state") for each in kernels]

@@ -1,5 +1,7 @@
 """A cell's outputs, against what nbformat and nbclient make of the same messages."""
 
+import json
+import time
 from typing import Any
 
 import nbformat
@@ -121,6 +123,39 @@ def test_as_nbclient_does(told: list[tuple[str, int]]) -> None:
             joined.append(each)
     assert outputs.list == joined, told
     nbformat.validate(new_notebook(cells=[new_code_cell("x", outputs=outputs.list)]))
+
+
+def test_what_is_known_can_be_put_aside_and_taken_up_again() -> None:
+    """A compacted run goes on: displays are updated, a line is overwritten, a clear is due."""
+    first = Outputs()
+    for kind, content in (display("one", "x"), stream("a\n1 %")):
+        first.take(kind, content)
+    state = json.loads(json.dumps(first.state()))
+    then = Outputs()
+    then.take("outputs", state)
+    then.take(*display("two", "x", "update_display_data"))
+    then.take(*stream("\r2 %"))
+    assert texts(then.list) == ["two", "a\n2 %"]
+    assert "transient" not in then.list[0]
+    then.take("clear_output", {"wait": True})
+    last = Outputs()
+    last.take("outputs", then.state())
+    last.take(*stream("new"))
+    assert texts(last.list) == ["new"]
+
+
+@pytest.mark.parametrize("data", [[1, 2], "text", {"state": None}, {"state": []}, None, {}])
+def test_whatever_a_widget_says_does_no_harm(data: Any) -> None:
+    assert texts(made(stream("a"), ("comm_msg", {"comm_id": "c", "data": data}))) == ["a"]
+
+
+def test_long_text_takes_time_by_its_length() -> None:
+    outputs = Outputs()
+    for n in range(20_000):
+        outputs.take(*stream(f"{n} " + "x" * 400 + "\n"))
+    began = time.monotonic()
+    assert len(outputs.list[0]["text"]) > 8_000_000
+    assert time.monotonic() - began < 2
 
 
 def test_messages_lead_back_to_the_outputs() -> None:

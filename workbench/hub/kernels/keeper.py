@@ -21,7 +21,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +35,8 @@ from .. import given
 from ..limits import confine
 from ..processes import die_with_parent
 from .explaining import explained, left_over
-from .outputs import KINDS
-from .runs import MOST_BYTES, Runs
+from .outputs import KINDS, captured
+from .runs import MOST, own_runs
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,12 @@ FLUSH_S = 0.2
 """The longest that something a cell printed is not yet kept, in seconds."""
 LOOK_S = 1.0
 """How often the memory of kernels is looked at, in seconds."""
-DRAIN_S = 0.3
-"""How long the last messages of a kernel that ended may take, in seconds."""
+TURN_S = 0.02
+"""How long one kernel's messages may hold up everything else, in seconds."""
+QUIET_S, DRAIN_S = 0.3, 30.0
+"""A kernel that ended and published nothing for so long has said all; how long it may take."""
+UNHEARD_S = 10.0
+"""What a kernel did not begin while it did nothing for so long never reached it, in seconds."""
 GRACE_S = 5.0
 """How long a kernel that is asked to end may take, in seconds."""
 LARGEST = 64 * 1024**2
@@ -65,6 +69,8 @@ class Kernel:
     busy: set[str] = field(default_factory=set)
     """The requests that it works on."""
     active_at: float = field(default_factory=time.monotonic)
+    heard_at: float = field(default_factory=time.monotonic)
+    """When it last published something."""
     memory: int = 0
     """What it and all it started hold now, in bytes."""
     peak: int = 0
@@ -120,12 +126,15 @@ class Keeper:
         self._writer: asyncio.StreamWriter | None = None
         self._control: socket.socket | None = None
         self._leaving = False
+        self._alone_since = time.monotonic()
+        """When the last server ended."""
         self._ending: set[str] = set()
         self._done = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = zmq.asyncio.Context()
-        self._runs = Runs()
+        self._runs = own_runs()
         self._rows: list[tuple[str, str, Any]] = []
+        self._begun: dict[str, int] = {}
         self._ended: dict[str, str] = {}
         self._cells: set[str] = set()
         """The runs of cells that go on."""
@@ -140,7 +149,8 @@ class Keeper:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         # Whatever an earlier keeper left behind ended with it.
         for run in self._runs.unended():
-            self._rows.append((run.id, "explained", left_over()))
+            if run.count is not None:
+                self._rows.append((run.id, "explained", left_over()))
             self._ended[run.id] = "stopped"
         self._flush()
         self._control = control
@@ -149,7 +159,10 @@ class Keeper:
         else:
             control.setblocking(False)
             loop.add_reader(control.fileno(), self._on_control)
-        background = [asyncio.create_task(self._flush_often()), asyncio.create_task(self._look())]
+        background = [
+            asyncio.create_task(self._often(FLUSH_S, self._flush)),
+            asyncio.create_task(self._often(LOOK_S, self._look)),
+        ]
         await self._done.wait()
         for task in background:
             task.cancel()
@@ -179,6 +192,7 @@ class Keeper:
                 self._server.terminate()
             else:
                 self._settle()
+                self._tell_hub()
 
     def _tell_hub(self) -> None:
         if self._control is not None:
@@ -203,14 +217,20 @@ class Keeper:
         if listening is not None:
             environment[given.SOCKET] = str(listening)
             passed.append(listening)
-        with theirs:
-            self._server = subprocess.Popen(
-                self._command, env=environment, pass_fds=passed, stdin=subprocess.DEVNULL
-            )
-        if listening is not None:
-            os.close(listening)
-        self._begin(self._answer(ours))
-        self._tell_hub()
+        try:
+            with theirs:
+                self._server = subprocess.Popen(
+                    self._command, env=environment, pass_fds=passed, stdin=subprocess.DEVNULL
+                )
+            self._begin(self._answer(ours))
+        except OSError as error:
+            # Too many processes, say: the hub tries again, kernels go on.
+            log.error("the server cannot be started: %s", error)
+            ours.close()
+        finally:
+            if listening is not None:
+                os.close(listening)
+            self._tell_hub()
 
     async def _answer(self, ours: socket.socket) -> None:
         """Do what the server asks for: one JSON object a line, answered by one with its number."""
@@ -222,7 +242,8 @@ class Keeper:
                 number = asked.pop("number")
                 try:
                     answer = {"number": number, "answer": await self._do(**asked)}
-                except (OSError, ValueError, KeyError) as error:
+                except Exception as error:
+                    log.exception("%s could not be done", asked.get("do"))
                     answer = {"number": number, "problem": str(error)}
                 self._say(answer)
         except (ConnectionError, ValueError) as error:
@@ -303,21 +324,27 @@ class Keeper:
             published.linger = 0
             published.subscribe(b"")
             published.connect(_address(connection, "iopub_port"))
+            began = time.monotonic()
             while True:
                 parts = await published.recv_multipart()
                 try:
                     _, fed = session.feed_identities(parts)
-                    message = session.deserialize(fed)
-                except (ValueError, TypeError) as error:
-                    log.warning("kernel %s: %s", id, error)
-                    continue
-                self._take(id, message)
+                    self._take(id, session.deserialize(fed))
+                except Exception:
+                    # Code of anybody's publishes what it likes: the next message is another one.
+                    log.exception("a message of kernel %s is left out", id)
+                if time.monotonic() > began + TURN_S:
+                    # Messages that wait already are had without waiting.
+                    await asyncio.sleep(0)
+                    began = time.monotonic()
 
     def _take(self, id: str, message: dict[str, Any]) -> None:
         kernel = self._kernels.get(id)
         kind, content = message["header"]["msg_type"], message["content"]
         parent = message["parent_header"]
         run = str(parent.get("msg_id", ""))
+        if kernel is not None:
+            kernel.heard_at = time.monotonic()
         if kind == "status" and parent.get("msg_type") == "execute_request":
             state = content["execution_state"]
             if kernel is not None:
@@ -329,15 +356,22 @@ class Keeper:
                 self._cells.discard(run)
                 self._flush()
         elif kind == "execute_input":
-            self._flush()
-            if self._runs.begin(run, content["execution_count"]):
+            if self._is_cells(run):
+                self._begun[run] = int(content["execution_count"])
                 self._cells.add(run)
         elif run in self._cells and kind in KINDS:
-            if kind == "comm_msg" and "msg_id" not in content.get("data", {}).get("state", {}):
+            if kind == "comm_msg" and captured(content) is None:
                 return
             self._row(run, kind, content)
             if kind == "error":
                 self._ended[run] = "error"
+
+    def _is_cells(self, run: str) -> bool:
+        try:
+            return self._runs.knows(run)
+        except sqlite3.Error as error:
+            log.error("whether a cell runs cannot be looked up: %s", error)
+            return True
 
     def _row(self, run: str, kind: str, content: dict[str, Any]) -> None:
         last = self._rows[-1] if self._rows else None
@@ -365,7 +399,11 @@ class Keeper:
     def _reap(self) -> None:
         if self._server is not None and self._server.poll() is not None:
             log.info("the server ended with %s", self._server.returncode)
-            self._server = None
+            self._server, self._alone_since = None, time.monotonic()
+            for kernel in self._kernels.values():
+                if kernel.expected:
+                    # It was being ended, and nobody is left who would see to it.
+                    self._begin(self._ask_to_end(kernel))
             if self._control is None:
                 self._done.set()
             self._settle()
@@ -379,10 +417,12 @@ class Keeper:
         """A kernel ended by itself, or because the server told it to."""
         try:
             await self._finish(kernel)
+        except Exception:
+            log.exception("what kernel %s said last is lost", kernel.id)
         finally:
             self._ending.discard(kernel.id)
-        if self._kernels.get(kernel.id) is kernel:
-            del self._kernels[kernel.id]
+            if self._kernels.get(kernel.id) is kernel:
+                del self._kernels[kernel.id]
         self._say(
             {"ended": kernel.id, "pid": kernel.process.pid, "code": kernel.process.returncode}
         )
@@ -391,7 +431,9 @@ class Keeper:
     async def _finish(self, kernel: Kernel) -> None:
         """Take in its last messages, and say why the cells it leaves have ended."""
         await asyncio.to_thread(kernel.process.wait)
-        await asyncio.sleep(DRAIN_S)
+        ended = time.monotonic()
+        while time.monotonic() < min(max(ended, kernel.heard_at) + QUIET_S, ended + DRAIN_S):
+            await asyncio.sleep(QUIET_S / 4)
         kernel.listening.cancel()
         self._flush()
         why = explained(kernel.process.returncode, kernel.expected, kernel.peak, self._memory)
@@ -404,57 +446,78 @@ class Keeper:
 
     # ---- what is kept ---------------------------------------------------------------------------
 
-    async def _flush_often(self) -> None:
+    async def _often(self, every_s: float, work: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(FLUSH_S)
-            self._flush()
+            await asyncio.sleep(every_s)
+            try:
+                work()
+            except Exception:
+                log.exception("the next time, then")
 
     def _flush(self) -> None:
         ended = {run: how for run, how in self._ended.items() if run not in self._cells}
-        if not self._rows and not ended:
+        rows, begun = self._rows, self._begun
+        if not rows and not ended and not begun:
             return
         self._flushed_at = time.monotonic()
         try:
-            self._runs.add(self._rows, ended)
+            self._runs.add(rows, begun=begun, ended=ended)
         except sqlite3.Error as error:
             # A full disk, say: it is tried again, and what is too much is left out.
             log.error("what cells print cannot be kept: %s", error)
             self._shorten()
             return
-        for run, _, content in self._rows:
-            self._sizes[run] = self._sizes.get(run, 0) + _size(content)
-            if self._sizes[run] > MOST_BYTES:
-                self._sizes[run] = self._runs.compact(run)
-        self._rows.clear()
+        self._rows, self._begun = [], {}
         for run in ended:
             del self._ended[run]
             self._sizes.pop(run, None)
+        for run in {run for run, _, _ in rows} - ended.keys():
+            self._sizes[run] = self._sizes.get(run, 0) + sum(
+                _size(content) for one, _, content in rows if one == run
+            )
+            if self._sizes[run] > MOST:
+                self._sizes[run] = self._compacted(run)
+
+    def _compacted(self, run: str) -> int:
+        try:
+            return self._runs.compact(run)
+        except sqlite3.Error as error:
+            log.error("what a cell printed cannot be shortened: %s", error)
+            return 0
 
     def _shorten(self) -> None:
         total = sum(_size(content) for _, _, content in self._rows)
-        while self._rows and total > MOST_BYTES:
+        while self._rows and total > MOST:
             total -= _size(self._rows.pop(0)[2])
 
-    async def _look(self) -> None:
-        """Look how much memory kernels have, and whether any is to be ended."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            for kernel in list(self._kernels.values()):
-                kernel.look()
-            self._settle()
+    def _look(self) -> None:
+        """Look what kernels use, and whether any is to be ended."""
+        for kernel in list(self._kernels.values()):
+            kernel.look()
+        self._settle()
 
     def _works(self, kernel: Kernel) -> bool:
-        return bool(kernel.busy) or bool(self._runs.unended(kernel.id))
+        if kernel.busy:
+            return True
+        waiting = self._runs.unended(kernel.id)
+        if waiting and self._idle_s(kernel) > UNHEARD_S:
+            # They were asked for when the server was killed, and never came here.
+            self._ended |= {run.id: "aborted" for run in waiting}
+            return False
+        return bool(waiting)
+
+    def _idle_s(self, kernel: Kernel) -> float:
+        """How long it has done nothing while nobody could have asked for anything."""
+        return time.monotonic() - max(kernel.active_at, self._alone_since)
 
     def _settle(self) -> None:
         """Without a server: end the kernels that do nothing, and end where there are none."""
         if self._server is not None or self._control is None:
             return
         for kernel in self._kernels.values():
-            idle_s = time.monotonic() - kernel.active_at
             if kernel.expected or self._works(kernel):
                 continue
-            if idle_s >= self._keep_s or self._leaving:
+            if self._idle_s(kernel) >= self._keep_s or self._leaving:
                 kernel.expected = True
                 self._begin(self._ask_to_end(kernel))
         self._leaving = False

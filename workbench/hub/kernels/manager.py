@@ -12,6 +12,7 @@ import time
 from typing import Any
 from weakref import WeakSet
 
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -29,13 +30,19 @@ from tornado.websocket import WebSocketClosedError
 
 from .outputs import KINDS, messages
 from .provisioner import Keeper, KeeperProvisioner
-from .runs import Row, Run, Runs
+from .runs import Row, Run, own_runs
 from .writer import OutputWriter
 
 log = logging.getLogger(__name__)
 
-RUN = "run"
+RUN = "studio_run"
 """In the metadata of an `execute_request`: the id of a run that its window wants to follow."""
+HAD_S = 1.0
+"""Who was heard of so long after something was sent has had it, in seconds."""
+PROPER = (1000, 1001)
+"""The codes with which a window closes that had all it was sent (RFC 6455)."""
+NOTICED_S = 5.0
+"""After this a window has noticed that its kernel ended, in seconds."""
 MISSED_S = 0.25
 """How often a window that came back is told what a cell of its own printed, in seconds."""
 
@@ -46,37 +53,49 @@ class KeptKernels(AsyncMappingKernelManager):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.keeper = Keeper()
-        self.runs = Runs()
+        self.runs = own_runs()
         self.windows: WeakSet[Window] = WeakSet()
+        self.writer: OutputWriter | None = None
 
     async def take_up(self) -> None:
         """Go on with the kernels that an earlier server left to the keeper."""
         for told in await self.keeper.ask("list"):
-            id, name = told["id"], told["name"]
-            kernel, _, _ = self.pre_start_kernel(name, {"kernel_id": id})
-            kernel.kernel_id = id
-            kernel.load_connection_info(told["connection"])
-            kernel.write_connection_file()
-            provisioner = KernelProvisionerFactory.instance(
-                parent=self
-            ).create_provisioner_instance(id, kernel.kernel_spec, parent=kernel)
-            assert isinstance(provisioner, KeeperProvisioner)
-            provisioner.connection_info = kernel.get_connection_info()
-            await provisioner.take_up(told["pid"], told["launched"]["cwd"])
-            kernel.provisioner = provisioner
-            kernel._launch_args = {
-                "env": told["launched"]["environment"],
-                "cwd": told["launched"]["cwd"],
-            }
-            kernel._attempted_start = True
-            kernel.ready.set_result(None)
-            await kernel._async_post_start_kernel()
-            self._kernels[id] = kernel
-            self._kernel_connections[id] = 0
-            await self._finish_kernel_start(id)
-            kernel.execution_state = "busy" if told["busy"] else "idle"  # type: ignore[attr-defined]
-            KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=name).inc()
-            log.info("kernel %s goes on (%s)", id, kernel.execution_state)  # type: ignore[attr-defined]
+            try:
+                await self._take_up(told)
+            except Exception:
+                # The others go on, and the project opens.
+                log.exception("kernel %s goes on where nobody reaches it", told["id"])
+
+    async def _take_up(self, told: dict[str, Any]) -> None:
+        id, name = told["id"], told["name"]
+        specs = self.kernel_spec_manager
+        if specs is not None and name not in specs.find_kernel_specs():
+            # Its environment was removed meanwhile; started anew, it is the Studio's own.
+            name = NATIVE_KERNEL_NAME
+        kernel, _, _ = self.pre_start_kernel(name, {"kernel_id": id})
+        kernel.kernel_id = id
+        kernel.load_connection_info(told["connection"])
+        kernel.write_connection_file()
+        provisioner = KernelProvisionerFactory.instance(parent=self).create_provisioner_instance(
+            id, kernel.kernel_spec, parent=kernel
+        )
+        assert isinstance(provisioner, KeeperProvisioner)
+        provisioner.connection_info = kernel.get_connection_info()
+        await provisioner.take_up(told["pid"], told["launched"]["cwd"])
+        kernel.provisioner = provisioner
+        kernel._launch_args = {
+            "env": told["launched"]["environment"],
+            "cwd": told["launched"]["cwd"],
+        }
+        kernel._attempted_start = True
+        kernel.ready.set_result(None)
+        await kernel._async_post_start_kernel()
+        self._kernels[id] = kernel
+        self._kernel_connections[id] = 0
+        await self._finish_kernel_start(id)
+        kernel.execution_state = "busy" if told["busy"] else "idle"  # type: ignore[attr-defined]
+        KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=name).inc()
+        log.info("kernel %s goes on (%s)", id, kernel.execution_state)  # type: ignore[attr-defined]
 
     async def shutdown_all(self, now: bool = False) -> None:  # type: ignore[override]
         """Leave them to the keeper, which ends those that do nothing."""
@@ -86,8 +105,11 @@ class KeptKernels(AsyncMappingKernelManager):
         for window in list(self.windows):
             try:
                 window.go_on()
-            except (WebSocketClosedError, sqlite3.Error) as error:
-                log.warning("a window could not be told what it missed: %s", error)
+            except WebSocketClosedError:
+                log.info("a window went before it was told what it missed")
+            except Exception:
+                # One window's trouble is not the others'.
+                log.exception("a window could not be told what it missed")
 
 
 class Window(ZMQChannelsWebsocketConnection):
@@ -119,6 +141,8 @@ class Window(ZMQChannelsWebsocketConnection):
     def disconnect(self) -> None:  # type: ignore[override]
         """Let it go; what it has not seen is for the writer."""
         self._kept.windows.discard(self)
+        if self.websocket_handler.close_code in PROPER:
+            self._settle(time.time())
         super().disconnect()
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
@@ -145,10 +169,10 @@ class Window(ZMQChannelsWebsocketConnection):
             content = message["content"]
         if header["msg_type"] != "execute_request":
             return False
-        if metadata.get(RUN):
-            if run := self._kept.runs.hand_over(metadata[RUN], self.id, header):
-                self._told[run.id] = 0
-            return run is not None
+        wanted = str(metadata.get(RUN) or "")
+        if wanted and (run := self._kept.runs.hand_over(wanted, self.id, header)):
+            self._told[run.id] = 0
+            return True
         if not metadata.get("cellId"):
             return False
         self._kept.runs.ask(
@@ -227,11 +251,23 @@ class Window(ZMQChannelsWebsocketConnection):
             if run.ended is not None and runs.last(id) == self._told[id]:
                 self._close(run)
                 del self._told[id]
-        heard = max(self._heard, self.websocket_handler.last_pong)
         for id, ended in list(self._open.items()):
-            # Whoever was heard of since has taken in what was sent before.
-            if ended is not None and heard > ended + 1.0:
-                runs.forget(id)
+            if ended is None:
+                run = runs.find(id)
+                if run is None:
+                    del self._open[id]
+                elif run.ended is not None and time.time() > run.ended + NOTICED_S:
+                    # Its kernel was ended or started anew: the window knows, and shows it.
+                    self._open[id] = run.ended
+        self._settle(max(self._heard, self.websocket_handler.last_pong))
+
+    def _settle(self, heard: float) -> None:
+        """Forget what the window has, which was heard of at that time."""
+        writer = self._kept.writer
+        for id, ended in list(self._open.items()):
+            if ended is not None and heard > ended + HAD_S:
+                if writer is None or not writer.cares(id):
+                    self._kept.runs.forget(id)
                 del self._open[id]
 
     def _close(self, run: Run) -> None:
@@ -299,7 +335,7 @@ class UsesHandler(APIHandler):
 
 def _as_sent(row: Row) -> list[tuple[str, dict[str, Any]]]:
     if row.kind == "outputs":
-        return [("clear_output", {"wait": False}), *messages(row.content)]
+        return [("clear_output", {"wait": False}), *messages(row.content["outputs"])]
     return [("error" if row.kind == "explained" else row.kind, row.content)]
 
 
@@ -310,6 +346,7 @@ def take_up(server: ServerApp) -> None:
         return
     server.io_loop.run_sync(kernels.take_up)
     writer = OutputWriter(server, kernels.runs, lambda: {each.id for each in kernels.windows})
+    kernels.writer = writer
     place = url_path_join(server.base_url, "studio")
     handlers: list[Any] = [
         (f"{place}/runs", RunsHandler, {"writer": writer}),

@@ -21,19 +21,33 @@ _MARK = re.compile(r"\n\[(\d+) characters were not kept\]\n")
 
 
 class Outputs:
-    """A cell's outputs while its messages come in.
-
-    Attributes:
-        list: The outputs so far.
-    """
+    """A cell's outputs while its messages come in."""
 
     def __init__(self) -> None:
-        self.list: list[Output] = []
-        self._displays: dict[str, list[Output]] = {}
-        self._clear = False
-        self._widget = ""
+        self._made: list[Output] = []
+        """The outputs; a display has its id with it, and the last text may lack its end."""
+        self._pieces: list[str] = []
+        """The last output's text but for its last line, where it is text."""
         self._line = ""
         """What was printed into the line that is printed into, returns and all."""
+        self._clear = False
+        self._widget = ""
+
+    @property
+    def list(self) -> list[Output]:
+        """The outputs so far, as a notebook has them."""
+        self._join()
+        return [{name: each[name] for name in each if name != "transient"} for each in self._made]
+
+    def state(self) -> dict[str, Any]:
+        """All there is to know, for `take` as `outputs`; JSON."""
+        self._join()
+        return {
+            "outputs": self._made,
+            "line": self._line,
+            "clear": self._clear,
+            "widget": self._widget,
+        }
 
     def take(self, kind: str, content: Any) -> None:
         """Take in the next message.
@@ -43,8 +57,7 @@ class Outputs:
             content: Its content.
         """
         if kind == "outputs":
-            self.list, self._displays, self._clear = list(content), {}, False
-            self._line = ""
+            self._take_over(content)
         elif kind == "clear_output":
             self._clear = True
             if not content.get("wait"):
@@ -57,57 +70,89 @@ class Outputs:
             self._clear_now()
             self._append(kind, content)
 
+    def forget(self) -> None:
+        """Show only what comes from now on."""
+        self._clear = True
+        self._clear_now()
+
+    def _take_over(self, state: Mapping[str, Any]) -> None:
+        self._made = [dict(each) for each in state["outputs"]]
+        self._clear, self._widget = bool(state["clear"]), str(state["widget"])
+        self._pieces, self._line = [], str(state["line"])
+        last = self._made[-1] if self._made else {}
+        if last.get("output_type") == "stream":
+            self._pieces = [last["text"][: len(last["text"]) - len(overwritten(self._line))]]
+
     def _follow(self, content: Mapping[str, Any]) -> None:
         """A widget of type Output takes what follows, or lets go of it."""
-        state = content.get("data", {}).get("state", {})
-        if "msg_id" in state:
-            self._widget = str(content.get("comm_id")) if state["msg_id"] else ""
-
-    def _add(self, output: Output, more: str) -> None:
-        """Add text; what returns to the beginning of the line goes on where it was."""
-        above = output["text"][: len(output["text"]) - len(overwritten(self._line))]
-        output["text"] = above + overwritten(self._line + more)
-        line = (self._line + more).rpartition("\n")[2]
-        before, returned, after = line.rpartition("\r")
-        self._line = f"{overwritten(line)}\r{after}" if returned and before else line
+        if (run := captured(content)) is not None:
+            self._widget = str(content.get("comm_id")) if run else ""
 
     def _clear_now(self) -> None:
         if self._clear:
-            self.list, self._displays, self._clear = [], {}, False
+            self._made, self._pieces, self._line, self._clear = [], [], "", False
 
     def _update(self, content: Mapping[str, Any]) -> None:
-        for shown in self._displays.get(_display(content), []):
-            shown.update(data=content["data"], metadata=content.get("metadata", {}))
+        if display := _display(content):
+            for shown in self._made:
+                if _display(shown) == display:
+                    shown.update(data=content["data"], metadata=content.get("metadata", {}))
 
     def _append(self, kind: str, content: Mapping[str, Any]) -> None:
         if kind == "stream":
-            last = self.list[-1] if self.list else {}
+            last = self._made[-1] if self._made else {}
             if last.get("output_type") != "stream" or last["name"] != content["name"]:
-                last = {"output_type": "stream", "name": content["name"], "text": ""}
-                self.list.append(last)
-                self._line = ""
-            self._add(last, content["text"])
-        elif kind in ("error", "explained"):
+                self._join()
+                name = content["name"]
+                self._made.append({"output_type": "stream", "name": name, "text": ""})
+                self._pieces, self._line = [], ""
+            self._add(content["text"])
+            return
+        self._join()
+        self._pieces, self._line = [], ""
+        if kind in ("error", "explained"):
             names = ("ename", "evalue", "traceback")
-            self.list.append(
+            self._made.append(
                 {"output_type": "error", **{name: content.get(name, "") for name in names}}
             )
-        else:
-            made = {
-                "output_type": kind,
-                "data": content["data"],
-                "metadata": content.get("metadata", {}),
-            }
-            if kind == "execute_result":
-                made["execution_count"] = content.get("execution_count")
-            self.list.append(made)
-            if display := _display(content):
-                self._update(content)  # Shown once more, it is the same everywhere.
-                self._displays.setdefault(display, []).append(made)
+            return
+        made = {
+            "output_type": kind,
+            "data": content["data"],
+            "metadata": content.get("metadata", {}),
+        }
+        if kind == "execute_result":
+            made["execution_count"] = content.get("execution_count")
+        if display := _display(content):
+            self._update(content)  # Shown once more, it is the same everywhere.
+            made["transient"] = {"display_id": display}
+        self._made.append(made)
+
+    def _add(self, more: str) -> None:
+        """Add text; what returns to the beginning of the line goes on where it was."""
+        above, ends, line = (self._line + more).rpartition("\n")
+        if ends:
+            self._pieces.append(overwritten(above + ends))
+        before, returned, after = line.rpartition("\r")
+        self._line = f"{overwritten(line)}\r{after}" if returned and before else line
+
+    def _join(self) -> None:
+        """Put the text of the last output together."""
+        if self._made and self._made[-1]["output_type"] == "stream":
+            self._pieces = ["".join(self._pieces)]
+            self._made[-1]["text"] = self._pieces[0] + overwritten(self._line)
+
+
+def captured(content: Mapping[str, Any]) -> str | None:
+    """Whose outputs a widget says it takes, by the request's id: empty if no more; else None."""
+    data = content.get("data")
+    state = data.get("state") if isinstance(data, dict) else None
+    run = state.get("msg_id") if isinstance(state, dict) else None
+    return run if isinstance(run, str) else None
 
 
 def messages(outputs: Sequence[Output]) -> list[tuple[str, dict[str, Any]]]:
-    """The messages, as type and content, that lead to these outputs."""
+    """The messages, as type and content, that lead to these outputs, ids of displays included."""
     return [
         (each["output_type"], {name: each[name] for name in each if name != "output_type"})
         for each in outputs
@@ -146,7 +191,7 @@ def trimmed(outputs: Sequence[Output], most: int) -> list[Output]:
         outputs: The outputs.
         most: How many characters are kept, about; a picture counts as its base64.
     """
-    size = sum(map(_size, outputs))
+    size = size_of(outputs)
     if size <= most:
         return list(outputs)
     half = most // 2
@@ -178,6 +223,11 @@ def trimmed(outputs: Sequence[Output], most: int) -> list[Output]:
 def _told(size: int) -> Output:
     text = f"\n[{size} characters were not kept]\n"
     return {"output_type": "stream", "name": "stderr", "text": text}
+
+
+def size_of(outputs: Sequence[Output]) -> int:
+    """How many characters they have, about; a picture counts as its base64."""
+    return sum(map(_size, outputs))
 
 
 def _size(output: Output) -> int:

@@ -72,6 +72,9 @@ class Keeper:
                 waiting.set_exception(OSError(told["problem"]))
             else:
                 waiting.set_result(told["answer"])
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(OSError("the keeper is gone"))
 
 
 class KeeperProvisioner(LocalProvisioner):
@@ -105,6 +108,7 @@ class KeeperProvisioner(LocalProvisioner):
             cwd=str(self.cwd),
             connection=connection,
         )
+        self._keeper.codes.pop(self.pid, None)  # Of a former process with this number.
         self._launched = True
         return self.connection_info
 

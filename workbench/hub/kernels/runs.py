@@ -6,20 +6,25 @@ the project's files and is the project's own.
 """
 
 import json
+import logging
+import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_data_dir
+from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
 
 from ..databases import opened
-from .outputs import Outputs, trimmed
+from ..given import RUNS
+from .outputs import Outputs, size_of, trimmed
 
-MOST_BYTES = 8 * 1024**2
-"""How much of one run is kept, in bytes of JSON; of more, the beginning and the end."""
+log = logging.getLogger(__name__)
+
+MOST = 8 * 1024**2
+"""How much of one run is kept, in characters; of more, the beginning and the end."""
 KEPT_S = 24 * 3600.0
 """How long an ended run is kept for a window that may come back to it, in seconds."""
 
@@ -65,9 +70,9 @@ class Row:
     Attributes:
         number: Later ones are larger.
         run: The run's id.
-        kind: The message's type; `outputs`: all of a cell's outputs so far, in place of what came
-            before; `explained`: an error that no kernel sent.
-        content: The message's content.
+        kind: The message's type; `outputs`: all there was before, in its place; `explained`: an
+            error that no kernel sent.
+        content: The message's content; what `Outputs.state` says.
     """
 
     number: int
@@ -80,14 +85,12 @@ class Runs:
     """See the module. Each call is one transaction; use it from one thread.
 
     Args:
-        file: The database; the project's own if left out.
+        file: The database.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path) -> None:
         # A machine whose power goes out takes the kernels with it: no need to wait for the disk.
-        self._db = opened(
-            file or Path(jupyter_data_dir()) / "runs.db", _SCHEMA, synchronous="NORMAL"
-        )
+        self._db = opened(file, _SCHEMA, synchronous="NORMAL")
         self._db.row_factory = sqlite3.Row
 
     # ---- asked for and read by JupyterLab's server ----------------------------------------------
@@ -95,7 +98,10 @@ class Runs:
     def ask(self, run: Run) -> None:
         """Note a run before the kernel has it. What the same cell printed before is forgotten."""
         with self._db as db:
-            _delete(db, "cell = ? AND cell <> '' AND kernel = ?", (run.cell, run.kernel))
+            _delete(db, "cell = ? AND kernel = ?", (run.cell, run.kernel))
+            # Another kernel ran it before: the notebook was given this one.
+            ended = "cell = ? AND path = ? AND ended IS NOT NULL"
+            _delete(db, ended, (run.cell, run.path))
             db.execute(
                 "INSERT OR IGNORE INTO runs (id, kernel, cell, code, path, window, header, asked) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -153,54 +159,67 @@ class Runs:
         """Forget what nobody will come back to."""
         with self._db as db:
             _delete(db, "ended < ?", (time.time() - KEPT_S,))
+            db.execute("DELETE FROM rows WHERE run NOT IN (SELECT id FROM runs)")
 
     # ---- written by the keeper ------------------------------------------------------------------
 
-    def begin(self, run: str, count: int) -> bool:
-        """Note that a run begins; False if it is no cell's."""
-        with self._db as db:
-            # What was asked of a kernel that had just died is done by the one in its place.
-            done = db.execute(
-                "UPDATE runs SET count = ?, how = '', ended = NULL WHERE id = ?", (count, run)
-            )
-        return done.rowcount > 0
+    def knows(self, run: str) -> bool:
+        """Whether it is a cell's."""
+        found = self._db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone()
+        return found is not None
 
-    def add(self, rows: Iterable[tuple[str, str, Any]], ended: dict[str, str]) -> None:
-        """Note what runs printed and how some ended, all or nothing.
+    def add(
+        self,
+        rows: Sequence[tuple[str, str, Any]],
+        *,
+        begun: Mapping[str, int] | None = None,
+        ended: Mapping[str, str] | None = None,
+    ) -> None:
+        """Note what runs printed, which began and how some ended, all or nothing.
 
         Args:
-            rows: A run's id, the message's type, its content.
-            ended: How, by the run's id.
+            rows: A run's id, the message's type, its content. Those of a run that was forgotten
+                are left out.
+            begun: The number in the prompt, by the run's id.
+            ended: How, by the run's id; only the first end counts.
 
         Raises:
             sqlite3.Error: It cannot be kept now.
         """
         now = time.time()
         with self._db as db:
+            # What was asked of a kernel that had just died is done by the one in its place.
             db.executemany(
-                "INSERT INTO rows (run, kind, content) VALUES (?, ?, ?)",
-                [(run, kind, json.dumps(content)) for run, kind, content in rows],
+                "UPDATE runs SET count = ?, how = '', ended = NULL WHERE id = ?",
+                [(count, run) for run, count in (begun or {}).items()],
+            )
+            db.executemany(
+                "INSERT INTO rows (run, kind, content) SELECT ?1, ?2, ?3 "
+                "WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?1)",
+                [(run, kind, _json(content)) for run, kind, content in rows],
             )
             db.executemany(
                 "UPDATE runs SET how = ?, ended = ? WHERE id = ? AND ended IS NULL",
-                [(how, now, run) for run, how in ended.items()],
+                [(how, now, run) for run, how in (ended or {}).items()],
             )
 
     def compact(self, run: str) -> int:
-        """Keep of a run what its cell shows, and no more than may be; its bytes then."""
+        """Keep of a run what its cell shows, and half of what may be; its characters then."""
         made, rows = Outputs(), self.rows(run)
         for row in rows:
             made.take(row.kind, row.content)
-        content = json.dumps(trimmed(made.list, MOST_BYTES // 2))
+        state = made.state()
+        kept = trimmed(state["outputs"], MOST // 2)
         with self._db as db:
             db.execute(
                 "DELETE FROM rows WHERE run = ? AND number <= ?",
                 (run, rows[-1].number if rows else 0),
             )
             db.execute(
-                "INSERT INTO rows (run, kind, content) VALUES (?, 'outputs', ?)", (run, content)
+                "INSERT INTO rows (run, kind, content) VALUES (?, 'outputs', ?)",
+                (run, _json({**state, "outputs": kept})),
             )
-        return len(content)
+        return size_of(kept)
 
     def unended(self, kernel: str | None = None) -> list[Run]:
         """Those that wait or run, in one kernel or in any, in the order they were asked for."""
@@ -215,6 +234,31 @@ class Runs:
     def _runs(self, where: str, given: tuple[Any, ...]) -> list[Run]:
         found = self._db.execute(f"SELECT * FROM runs WHERE {where} ORDER BY asked, rowid", given)
         return [Run(**{**dict(each), "header": json.loads(each["header"])}) for each in found]
+
+
+def own_runs() -> Runs:
+    """The project's: in its folder, or, where nothing can be written there, beside its sockets.
+
+    Whichever it is stands in the environment, for the processes started from here.
+    """
+    if place := os.environ.get(RUNS):
+        return Runs(Path(place))
+    last: Exception | None = None
+    for folder in (jupyter_data_dir(), jupyter_runtime_dir()):
+        file = Path(folder) / "runs.db"
+        try:
+            found = Runs(file)
+        except (sqlite3.Error, OSError) as error:
+            log.error("what cells print cannot be kept in %s: %s", file, error)
+            last = error
+            continue
+        os.environ[RUNS] = str(file)
+        return found
+    raise OSError(f"what cells print can be kept nowhere: {last}")
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False)
 
 
 def _delete(db: sqlite3.Connection, where: str, given: tuple[Any, ...]) -> None:

@@ -7,6 +7,7 @@ cell has ended or somebody opens it. It compares with what is there, so doing it
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import ensure_async
-from pycrdt import Text
+from pycrdt import Map, Text
 from tornado.web import HTTPError
 
 from ..merging import source_of
@@ -99,10 +100,23 @@ class OutputWriter:
         if self._together or _reading.get() or not path.endswith(".ipynb"):
             return
         windows = self._windows()
-        for run in self._runs.unwritten():
+        try:
+            runs = self._runs.unwritten()
+        except sqlite3.Error as error:
+            log.error("%s is read as it is: %s", path, error)
+            return
+        for run in runs:
             if run.window not in windows and path in self._paths(run):
                 known = self._known.setdefault(run.id, _Written(time.monotonic()))
                 await self._try(run, known, self._into_file)
+
+    def cares(self, run: str) -> bool:
+        """Whether it wrote some of a run into a document, and will see that all of it is right.
+
+        A window that came back writes, too, and both can have been taken in.
+        """
+        known = self._known.get(run)
+        return self._together and known is not None and bool(known.put)
 
     def running(self, path: str) -> list[Run]:
         """The cells of a notebook that run, or wait to."""
@@ -117,8 +131,10 @@ class OutputWriter:
         for gone in self._known.keys() - {run.id for run in runs}:
             del self._known[gone]
         for run in runs:
-            if run.window in windows:
-                self._known.pop(run.id, None)
+            if run.window in windows and not (self.cares(run.id) and _is_over(run)):
+                # The window writes. What was written before it came back is compared in the end.
+                if not self.cares(run.id):
+                    self._known.pop(run.id, None)
                 continue
             known = self._known.setdefault(run.id, _Written(now))
             if now < max(known.since + GONE_S, known.not_before):
@@ -157,21 +173,22 @@ class OutputWriter:
                 )
             except (FileNotFoundError, HTTPError):
                 continue
-            if document is not None and _place(list(document.ycells), run) is not None:
+            if document is None:
+                continue
+            if _place(list(document.ycells), run, _minor(document)) is not None:
                 return document
         return None
 
     async def _into_document(self, run: Run, known: _Written, document: Any) -> None:
         cells = document.ycells
-        place = _place(list(cells), run)
+        place = _place(list(cells), run, _minor(document))
         if place is None:
             return
         cell = cells[place]
         there = _plain(cell.get("outputs"))
         if known.put and not there and there != known.made.list:
             # Somebody cleared it: only what comes from now on is shown.
-            known.made.take("clear_output", {"wait": False})
-            known.made.list = []
+            known.made.forget()
         outputs = known.made.list
         state = "idle" if run.ended else "running"
         changed = (
@@ -216,7 +233,7 @@ class OutputWriter:
         self, run: Run, known: _Written, path: str, model: dict[str, Any]
     ) -> bool:
         notebook = model["content"]
-        place = _place(notebook["cells"], run)
+        place = _place(notebook["cells"], run, int(notebook.get("nbformat_minor", 5)))
         if place is None:
             return False
         cell = notebook["cells"][place]
@@ -275,8 +292,20 @@ def update(document: Any, cell: Any, outputs: list[Output]) -> None:
         shown.extend(document._create_youtputs(outputs[same:]))
 
 
-def _place(cells: list[Any], run: Run) -> int | None:
-    """Which cell was run: the one with its id, else the only one that says the same."""
+def _is_over(run: Run) -> bool:
+    """Whether a run ended so long ago that its window has written all of it."""
+    return run.ended is not None and time.time() > run.ended + SURE_S
+
+
+def _minor(document: Any) -> int:
+    return int(document.ydoc.get("meta", type=Map).get("nbformat_minor", 5))
+
+
+def _place(cells: list[Any], run: Run, minor: int) -> int | None:
+    """Which cell was run: the one with its id.
+
+    In a notebook whose cells have none (nbformat 4.4 and before), the only one that says the same.
+    """
     alike = []
     for place, cell in enumerate(cells):
         if cell.get("cell_type") != "code":
@@ -286,7 +315,7 @@ def _place(cells: list[Any], run: Run) -> int | None:
         source = cell["source"]
         if (str(source) if isinstance(source, Text) else source_of(cell)) == run.code:
             alike.append(place)
-    return alike[0] if len(alike) == 1 else None
+    return alike[0] if minor < 5 and len(alike) == 1 else None
 
 
 def _plain(outputs: Any) -> list[Output]:

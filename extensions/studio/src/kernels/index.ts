@@ -110,7 +110,7 @@ function attach(cell: CodeCell, kernel: Kernel.IKernelConnection, run: Run): voi
     return;
   }
   const request = { code: '', silent: true, store_history: false, allow_stdin: false };
-  const future = kernel.requestExecute(request, false, { run: run.id });
+  const future = kernel.requestExecute(request, false, { studio_run: run.id });
   cell.outputArea.future = future;
   model.executionState = 'running';
   void future.done.then(reply => {
