@@ -182,7 +182,9 @@ class Servers:
             return False
         for left in await asyncio.to_thread(running.running, self._settings.home):
             if left.label == label:
+                # Cells that go on without a server. Then look again: it takes its time.
                 await asyncio.to_thread(running.end, left)
+                return False
         running.forget(self._settings.home, label)
         (self._sockets / f"{label}.sock").unlink(missing_ok=True)
         forget_pod(self._settings.home, label)

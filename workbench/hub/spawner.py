@@ -161,6 +161,8 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
         """
         label = str(self.user.name)
         kept = _kept.get(label)
+        # First: a server that has none was stopped, and is not started again by pages of it.
+        socket_of(self.settings.home, label).unlink(missing_ok=True)
         if kept is not None and kept.lives:
             gone = await asyncio.to_thread(
                 closed, store_of(self.settings.home), [project_of(label)]
@@ -175,7 +177,6 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
                 await stop_tree(_within(kept.process.pid), 2.0 if now else GRACE_S)
                 if kept.lives:
                     await stop_tree(kept.process.pid, 1.0)
-        socket_of(self.settings.home, label).unlink(missing_ok=True)
         if kept is None or not kept.lives:
             running.forget(self.settings.home, label)
             if kept is not None:

@@ -136,7 +136,10 @@ def end(server: Running) -> None:
         while inside.name() == "bwrap" and (children := inside.children()):
             inside = min(children, key=lambda each: each.create_time())
         inside.terminate()
-    psutil.wait_procs([server.process], GRACE_S)
+        # Whoever started it may be slow to take notice.
+        until = time.monotonic() + GRACE_S
+        while _lives(server.process) and time.monotonic() < until:
+            time.sleep(0.05)
     with suppress(psutil.Error):
         for each in [*server.process.children(recursive=True), server.process]:
             with suppress(psutil.NoSuchProcess):
