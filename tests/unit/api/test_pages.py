@@ -24,11 +24,13 @@ from workbench.core import (
     Unauthenticated,
     call_here,
 )
+from workbench.core.jobs import runner
 from workbench.core.store import stores
 from workbench.ethics.types import Report, reports
 from workbench.history import reading
 from workbench.models.ports import Run, registries
 from workbench.models.types import Model, models
+from workbench.pipelines import ledger
 from workbench.projects import Project
 from workbench.security import grant
 from workbench.security.guard import Asker, check_origin, check_xsrf, xsrf_for
@@ -410,6 +412,33 @@ def test_the_gate_and_the_role_stand_before_a_release(
     ada.post(f"projects/{project.id}/settings", do="archive")
     assert "The project is archived" in text(ada.get(place))
     assert 'name="do"' not in ada.get(place).text
+
+
+def test_a_job_is_repeated_paused_and_deleted(
+    ada: Browser, engines: Engines, project: Project
+) -> None:
+    """By an editor, on the page of jobs; a viewer sees it."""
+    place = f"projects/{project.id}/jobs"
+    assert "begin by themselves" not in ada.get(place).text
+    jobs, here = engines.get(runner), Context(Actor(name="ada"), project.id, engines)
+    job = jobs.plan(here, "models.train", {"product": "prd_1", "target": "income"})
+    with engines.get(stores).begin() as tx:
+        jobs.put(tx, job)
+        ledger.finish(tx, job.id, here.now(), "done", result={})
+    asked = {"job": job.id, "cron": "30 6 * * 1-5", "timezone": "Europe/Berlin"}
+    assert "begins by itself" in text(ada.post(place, do="repeat", **asked))
+    shown = ada.get(place).text
+    assert "Train: income" in shown and "30 6 * * 1-5" in shown and "Europe/Berlin" in shown
+    (made,) = call_here(here.fresh(), "pipelines.list_schedules", {}).items
+    assert (made.actor, made.request) == ("person:ada", job.request)
+    wrong = ada.post(place, do="repeat", **{**asked, "cron": "each morning"})
+    assert "each morning" in wrong.text and "no cron line" in wrong.text
+    assert "paused" in text(ada.post(place, do="pause", schedule=made.id))
+    assert "Resume" in ada.get(place).text
+    assert "goes on" in text(ada.post(place, do="resume", schedule=made.id))
+    assert "deleted" in text(ada.post(place, do="delete", schedule=made.id))
+    assert call_here(here.fresh(), "pipelines.list_schedules", {}).items == []
+    assert ada.post(place, do="explode").status_code == 400
 
 
 def test_the_record_names_who_did_what(ada: Browser, project: Project) -> None:

@@ -11,10 +11,17 @@ from workbench.projects.actions import RANGES
 from workbench.security.policy import allows
 
 from .notebooks import list_notebooks
+from .rendering import job_title
 from .views import MAY, lab
 from .visiting import Visit
 
 AT_ONCE = 50
+SCHEDULED = {
+    "pause": "It is paused.",
+    "resume": "It goes on.",
+    "delete": "The schedule is deleted; the jobs it began stay.",
+}
+"""What is done to a schedule, and what the page says then."""
 
 LIMITS = {
     "disk_mb": ("Files", "MiB"),
@@ -98,10 +105,38 @@ async def see_mentions(visit: Visit) -> Response:
 
 
 async def jobs(visit: Visit) -> Response:
-    """The jobs of a project."""
+    """The jobs of a project, and those that begin by themselves."""
     project = await here(visit)
-    found = await visit.ask("pipelines.list_jobs", after(visit, "after"), project.id)
-    return visit.page("jobs.html", **framed(visit, project, "jobs"), jobs=found)
+    found, planned = await asyncio.gather(
+        visit.ask("pipelines.list_jobs", after(visit, "after"), project.id),
+        visit.ask("pipelines.list_schedules", {"limit": AT_ONCE}, project.id),
+    )
+    return visit.page(
+        "jobs.html",
+        **framed(visit, project, "jobs"),
+        jobs=found,
+        schedules=planned.items,
+        changes=may(visit, project, "pipelines", "create_schedule"),
+        again=[each for each in found.items if each.state == "done"],
+    )
+
+
+async def change_jobs(visit: Visit) -> Response:
+    """Repeat a job; pause, resume or delete a schedule."""
+    project = await here(visit)
+    what, id = visit.asked("do"), project.id
+    if what == "repeat":
+        job = await visit.ask("pipelines.get_job", {"id": visit.asked("job")}, id)
+        asked = {
+            **{"action": job.action, "request": job.request, "name": job_title(job)},
+            **{"cron": visit.asked("cron"), "timezone": visit.asked("timezone") or "UTC"},
+        }
+        await visit.ask("pipelines.create_schedule", asked, id)
+        return visit.go(f"projects/{id}/jobs", "It begins by itself from now on.")
+    if what in SCHEDULED:
+        await visit.ask(f"pipelines.{what}_schedule", {"id": visit.asked("schedule")}, id)
+        return visit.go(f"projects/{id}/jobs", SCHEDULED[what])
+    raise unknown(what)
 
 
 async def record(visit: Visit) -> Response:

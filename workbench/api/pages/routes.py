@@ -25,7 +25,7 @@ PAGES: dict[str, tuple[Shown, Shown | None]] = {
     "/projects/{project}": (projects.overview, projects.see_mentions),
     "/projects/{project}/people": (people.members, people.change_members),
     "/projects/{project}/settings": (projects.settings, projects.change_settings),
-    "/projects/{project}/jobs": (projects.jobs, None),
+    "/projects/{project}/jobs": (projects.jobs, projects.change_jobs),
     "/projects/{project}/record": (projects.record, None),
     "/projects/{project}/history": (history.commits, None),
     "/projects/{project}/history/{commit}": (history.commit, None),
