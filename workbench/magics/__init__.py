@@ -1,43 +1,23 @@
 """What a kernel of the Studio can besides: `%load_ext workbench`, loaded by itself in a project.
 
-A cell that runs out of memory says where it went.
+`wb` is the Studio. `%%sql` asks the project's products (`sql`). A cell that runs out of memory says
+where it went (`running_out`).
 """
 
-from types import TracebackType
 from typing import Any
 
-from workbench import memory
+from .running_out import explain
+from .sql import Queries
+from .studio import Studio
 
 __all__ = ["load"]
 
 
 def load(shell: Any) -> None:
-    """Add it to a shell of IPython's; doing so again changes nothing."""
-    shell.set_custom_exc((MemoryError,), explain)
+    """Add it to a shell of IPython's; doing so again changes nothing.
 
-
-def explain(
-    shell: Any,
-    kind: type[BaseException],
-    error: BaseException,
-    trace: TracebackType | None,
-    tb_offset: int | None = None,
-) -> list[str]:
-    """Show a MemoryError as IPython does, and say under it what there is and what to do.
-
-    Args:
-        shell: IPython's.
-        kind: The error's class.
-        error: The error.
-        trace: Its traceback.
-        tb_offset: How many of its first frames are IPython's own.
-
-    Returns:
-        The lines shown.
+    A `wb` that somebody made stays theirs.
     """
-    lines: list[str] = shell.InteractiveTB.structured_traceback(
-        kind, error, trace, tb_offset=tb_offset
-    )
-    lines = [*lines, "", *memory.told(shell.user_ns)]
-    shell._showtraceback(kind, error, lines)
-    return lines
+    shell.set_custom_exc((MemoryError,), explain)
+    studio = shell.user_ns.setdefault("wb", Studio())
+    shell.register_magics(Queries(shell, studio if isinstance(studio, Studio) else Studio()))
