@@ -111,3 +111,17 @@ def welcome_link(environment: dict[str, str], name: str) -> str:
         check=True,
     )
     return done.stdout.strip()
+
+
+def process_in(project: str, module: str) -> psutil.Process | None:
+    """The process of a module of ours in the project's sandbox; None if there is none."""
+    # Nothing inside the sandbox names the home.
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+            inside = "bwrap" not in command[0] and module in command
+            if inside and process.environ().get("WORKBENCH_PROJECT") == project:
+                return process
+        except (psutil.Error, IndexError):
+            continue
+    return None

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import LAB_MS, Studio, lab_is_ready
+from tests.running import process_in
 from tests.together.cells import notebook
 from tests.together.peers import until
 
@@ -103,15 +104,7 @@ class Lab:
 
     def server(self) -> psutil.Process | None:
         """JupyterLab's server."""
-        for process in psutil.process_iter():
-            try:
-                command = process.cmdline()
-                inside = "workbench.hub.inside" in command and "bwrap" not in command[0]
-                if inside and process.environ().get("WORKBENCH_PROJECT") == self.project:
-                    return process
-            except (psutil.Error, IndexError):
-                continue
-        return None
+        return process_in(self.project, "workbench.hub.inside")
 
     def stop(self) -> None:
         """As an administrator stops it."""

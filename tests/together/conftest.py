@@ -12,6 +12,7 @@ import pytest
 
 from tests.hostile.conftest import Team, invited, label, team
 from tests.hostile.members import Inside
+from tests.running import process_in
 from tests.together.peers import SHARED, Ledger, Peer, agree, on_disk, sources, until
 
 __all__ = ["team"]
@@ -45,23 +46,11 @@ class Project:
 
     def server(self) -> psutil.Process | None:
         """The process that is its JupyterLab."""
-        return self._process("workbench.hub.inside")
+        return process_in(self.id, "workbench.hub.inside")
 
     def keeper(self) -> psutil.Process | None:
         """The process that owns its kernels."""
-        return self._process("workbench.hub.kernels.keeper")
-
-    def _process(self, module: str) -> psutil.Process | None:
-        # Nothing inside the sandbox names the home.
-        for process in psutil.process_iter():
-            try:
-                command = process.cmdline()
-                inside = "bwrap" not in command[0] and module in command
-                if inside and process.environ().get("WORKBENCH_PROJECT") == self.id:
-                    return process
-            except (psutil.Error, IndexError):
-                continue
-        return None
+        return process_in(self.id, "workbench.hub.kernels.keeper")
 
     def stop(self) -> None:
         """As the hub stops a server: it is asked to end."""

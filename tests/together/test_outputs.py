@@ -37,6 +37,16 @@ def cells(project: Project) -> Iterator[Callable[..., Room]]:
             peer.close()
 
 
+def left_running(room: Room) -> None:
+    """Begin a cell that runs for long, and close the window."""
+    window = Window(room.project.enter(), room.path)
+    window.until(window.run("a", LONG), "tick 3")
+    window.close()
+
+
+LONG = TICKS.format(n=400, s=0.2)
+
+
 def outputs(room: Room, cell: int = 0, *, live: bool = False) -> list[dict[str, Any]]:
     """What a cell shows: in the file, or to who opens it now."""
     inside = room.project.enter()
@@ -240,11 +250,8 @@ def test_why_a_kernel_died(
 
 
 def test_the_whole_sandbox_ends(cells: Callable[..., Room], project: Project) -> None:
-    room = cells("...")
-    window = Window(project.enter(), room.path)
-    run = window.run("a", TICKS.format(n=400, s=0.2))
-    window.until(run, "tick 3")
-    window.close()
+    room = cells(LONG)
+    left_running(room)
     time.sleep(0.2)  # Within it everything is kept.
     keeper = project.keeper()
     assert keeper is not None
@@ -257,10 +264,8 @@ def test_the_whole_sandbox_ends(cells: Callable[..., Room], project: Project) ->
 
 def test_cells_that_go_on_can_be_ended(cells: Callable[..., Room], project: Project) -> None:
     """An administrator stops the server, sees what goes on, and ends it."""
-    room = cells(TICKS.format(n=400, s=0.2))
-    window = Window(project.enter(), room.path)
-    window.until(window.run("a", TICKS.format(n=400, s=0.2)), "tick 3")
-    window.close()
+    room = cells(LONG)
+    left_running(room)
     project.stop()
     ada, id = project.team.ada, project.id
 
@@ -279,10 +284,8 @@ def test_cells_that_go_on_can_be_ended(cells: Callable[..., Room], project: Proj
 
 
 def test_an_archived_project_keeps_no_cell(cells: Callable[..., Room], project: Project) -> None:
-    room = cells(TICKS.format(n=400, s=0.2))
-    window = Window(project.enter(), room.path)
-    window.until(window.run("a", TICKS.format(n=400, s=0.2)), "tick 3")
-    window.close()
+    room = cells(LONG)
+    left_running(room)
     project.stop()
     assert project.keeper() is not None
     alice = project.team.alice
