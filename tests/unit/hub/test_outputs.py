@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from workbench.hub.kernels.outputs import Outputs, messages, overwritten, trimmed
+from workbench.hub.kernels.outputs import Outputs, fits, messages, overwritten, trimmed
 
 
 def made(*told: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -147,6 +147,24 @@ def test_what_is_known_can_be_put_aside_and_taken_up_again() -> None:
 @pytest.mark.parametrize("data", [[1, 2], "text", {"state": None}, {"state": []}, None, {}])
 def test_whatever_a_widget_says_does_no_harm(data: Any) -> None:
     assert texts(made(stream("a"), ("comm_msg", {"comm_id": "c", "data": data}))) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "well"),
+    [
+        ("stream", {"name": "stdout", "text": "a"}, True),
+        ("stream", {}, False),
+        ("stream", {"name": "stdout", "text": 1}, False),
+        ("stream", None, False),
+        ("error", {"ename": "E", "traceback": ["a"]}, True),
+        ("error", {"traceback": "a"}, False),
+        ("display_data", {"data": {"text/plain": "a"}}, True),
+        ("display_data", {"data": None}, False),
+        ("clear_output", {}, True),
+    ],
+)
+def test_a_message_has_what_the_protocol_says(kind: str, content: Any, well: bool) -> None:
+    assert fits(kind, content) is well
 
 
 def test_long_text_takes_time_by_its_length() -> None:

@@ -35,7 +35,7 @@ from .. import given
 from ..limits import confine
 from ..processes import die_with_parent
 from .explaining import explained, left_over
-from .outputs import KINDS, captured
+from .outputs import KINDS, captured, fits
 from .runs import MOST, own_runs
 
 log = logging.getLogger(__name__)
@@ -359,7 +359,7 @@ class Keeper:
             if self._is_cells(run):
                 self._begun[run] = int(content["execution_count"])
                 self._cells.add(run)
-        elif run in self._cells and kind in KINDS:
+        elif run in self._cells and kind in KINDS and fits(kind, content):
             if kind == "comm_msg" and captured(content) is None:
                 return
             self._row(run, kind, content)

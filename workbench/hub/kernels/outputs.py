@@ -143,6 +143,20 @@ class Outputs:
             self._made[-1]["text"] = self._pieces[0] + overwritten(self._line)
 
 
+def fits(kind: str, content: Any) -> bool:
+    """Whether a message of that type has what the protocol says: anybody's code may send others."""
+    if not isinstance(content, dict):
+        return False
+    if kind == "stream":
+        return all(isinstance(content.get(name), str) for name in ("name", "text"))
+    if kind == "error":
+        trace = content.get("traceback")
+        return isinstance(trace, list) and all(isinstance(line, str) for line in trace)
+    if kind in ("display_data", "execute_result", "update_display_data"):
+        return isinstance(content.get("data"), dict)
+    return True
+
+
 def captured(content: Mapping[str, Any]) -> str | None:
     """Whose outputs a widget says it takes, by the request's id: empty if no more; else None."""
     data = content.get("data")

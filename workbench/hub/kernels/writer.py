@@ -148,10 +148,10 @@ class OutputWriter:
         self, run: Run, known: _Written, write: Callable[..., Awaitable[None]], *more: Any
     ) -> None:
         async with self._writing:
-            for row in self._runs.rows(run.id, known.last):
-                known.made.take(row.kind, row.content)
-                known.last = row.number
             try:
+                for row in self._runs.rows(run.id, known.last):
+                    known.last = row.number
+                    known.made.take(row.kind, row.content)
                 await write(run, known, *more)
             except HTTPError as error:
                 if error.status_code != 404:
