@@ -98,6 +98,8 @@ class Member:
             page = self.http.get(f"{origin}/user/{label}/lab")
             state = self.http.get(f"{origin}/enter/{label}/state").json()
             if state["running"]:
+                # The page itself, for its cookie: the one before may have said that it starts.
+                self.http.get(f"{origin}/user/{label}/lab")
                 return Inside(self, origin, label)
             assert time.monotonic() < until, page.text[-500:]
             time.sleep(0.2)

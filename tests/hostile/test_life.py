@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.hostile.conftest import PASSWORD, made
 from tests.hostile.members import Member, come_in
-from tests.running import environment_for, free_port, launched, processes_of
+from tests.running import environment_for, free_port, launched, process_in, processes_of
 from tests.together.peers import Ledger, Peer, written
 
 pytestmark = pytest.mark.studio
@@ -226,8 +226,7 @@ def test_whatever_is_killed_comes_back(environment: dict[str, str], home: Path) 
         project = made(ada, "kept")
         label = project.replace("_", "-")
         origin = url.rstrip("/").replace("://", f"://{label}.", 1)
-        inside = ada.enter(origin, label)
-        inside.terminal().close()
+        ada.enter(origin, label).terminal().close()
         (home / "projects" / project / "files" / "table.csv").write_text(TABLE)
         headers = {"x-workbench-project": project}
         asked = {"source": "table.csv", "name": "table"}
@@ -238,17 +237,11 @@ def test_whatever_is_killed_comes_back(environment: dict[str, str], home: Path) 
         order = [*PARTS, "gateway"]
         random.Random(seed).shuffle(order)
         for name in order:
-            victim = part(home, PARTS[name])
-            if name in ("server", "keeper"):
-                terminal = inside.terminal()
-                terminal.run(f"kill -9 $(pgrep -f {PARTS[name]}) &", timeout_s=5) if (
-                    victim is None
-                ) else victim.send_signal(signal.SIGKILL)
-                terminal.close()
-            else:
-                assert victim is not None, name
-                victim.send_signal(signal.SIGKILL)
-            while victim is not None and alive(victim):
+            inside = name in ("server", "keeper")
+            victim = process_in(project, PARTS[name]) if inside else part(home, PARTS[name])
+            assert victim is not None, name
+            victim.send_signal(signal.SIGKILL)
+            while alive(victim):
                 time.sleep(0.02)
             until = time.monotonic() + 90
             while True:

@@ -27,7 +27,8 @@ def cells(project: Project) -> Iterator[Callable[..., Room]]:
     def make(*sources: str) -> Room:
         path = f"cells-{time.monotonic_ns()}.ipynb"
         asked = {"type": "notebook", "format": "json", "content": notebook(*sources)}
-        project.enter().ask("PUT", f"api/contents/{path}", json=asked).raise_for_status()
+        answer = project.enter().ask("PUT", f"api/contents/{path}", json=asked)
+        assert answer.status_code < 300, answer.text
         made.append(Room(project, path))
         return made[-1]
 
