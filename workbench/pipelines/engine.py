@@ -168,8 +168,8 @@ class DurableJobs:
                 "log_level": "ERROR",
                 "console_log_level": "ERROR",
                 "enable_otlp": False,
-                # Nothing is sent between workflows: no need to look for it often.
-                "notification_listener_polling_interval_sec": 60.0,
+                # Nothing is sent between workflows, but closing waits for one such look.
+                "notification_listener_polling_interval_sec": 0.5,
             }
             DBOS(config=config)
             _workflow()
