@@ -133,6 +133,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (package / "demo.py").write_text(ROOM.replace("\\\\n", "\\n"))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    workbench.load_rooms()
     before = dict(catalogue)
     yield "outside.demo"
     catalogue.clear()
