@@ -3,11 +3,11 @@ each attempt.
 
 Acknowledgement: a job is accepted when its row and event are committed. It waits in the ledger,
 and DBOS gets as many as there is room for: always one of the project that has fewest at work.
-Between a job's commit and DBOS's own, a crash leaves a queued row that DBOS does not know: it is
-handed over again, under the same workflow id, so twice is once. A Studio that dies leaves a running
-row: the workflow is recovered at the next launch and starts a new attempt with a higher fencing
-number. An attempt whose process is killed is followed by another one, a few times; not where it had
-used up its memory.
+Between a job's commit and DBOS's own, a crash leaves a queued row that DBOS does not know: it waits
+on, and is begun at the next launch. A Studio that dies leaves a running row: the workflow is
+recovered at the next launch and starts a new attempt with a higher fencing number, so that what is
+begun twice commits once. An attempt whose process is killed is followed by another one, a few
+times; not where it had used up its memory.
 """
 
 import json
@@ -174,13 +174,16 @@ class DurableJobs:
             DBOS(config=config)
             _workflow()
             _active["jobs"] = self
-            DBOS.launch()
+            store = engines.get(stores)
             # What was at work goes on; the rest waits for its turn.
+            self._taken |= {row.id for row in ledger.unfinished(store) if row.state == "running"}
+            DBOS.launch()
             found = DBOS.list_workflows(status="PENDING", load_output=False)
-            self._taken = {each.workflow_id.removeprefix(RUN) for each in found}
+            recovered = {_job_of(each.workflow_id) for each in found}
             self._launched = True
-            for row in ledger.unfinished(engines.get(stores)):
-                if row.state == "running" and row.id not in self._taken:
+            for row in ledger.unfinished(store):
+                if row.state == "running" and row.id not in recovered:
+                    # Its workflow failed: the ledger could not be read, say.
                     self._begin(row.id)
             self._wanted.set()
             # A thread of its own: DBOS begins no workflow from within another one's step.
@@ -227,7 +230,8 @@ class DurableJobs:
 
         self._taken.add(id)
         try:
-            with SetWorkflowID(RUN + id):
+            # Another one each time: DBOS runs none again that ended, however it did.
+            with SetWorkflowID(f"{RUN}{id}:{new_id('run')}"):
                 DBOS.start_workflow(_workflow(), id)
         except BaseException:
             self._taken.discard(id)
@@ -241,6 +245,7 @@ class DurableJobs:
         """
         with self._running:
             self._attempts += 1
+        self._taken.add(id)
         try:
             for left in reversed(range(AGAIN + 1)):
                 outcome = self._attempt(id, left)
@@ -249,6 +254,10 @@ class DurableJobs:
                 if _closing.wait(AGAIN_S * 2 ** (AGAIN - left)):
                     raise Interrupted
             return outcome
+        except Exception:
+            # The store cannot be written now, say: a job that waits is not begun again at once.
+            _closing.wait(AGAIN_S)
+            raise
         finally:
             with self._running:
                 self._attempts -= 1
@@ -415,11 +424,16 @@ class Uses:
 
 
 RUN = "run:"
-"""What begins the id of a job's workflow."""
+"""What begins the id of a job's workflow; the job's id follows."""
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _active: dict[str, DurableJobs] = {}
 _closing = threading.Event()
 _registered: list[Any] = []
+
+
+def _job_of(workflow: str) -> str:
+    """The job that a workflow runs, by its id; those of earlier versions are called as the job."""
+    return workflow.removeprefix(RUN).partition(":")[0]
 
 
 def _workflow() -> Any:

@@ -229,6 +229,21 @@ def test_a_job_that_is_killed_each_time_fails_at_last(ctx: Context) -> None:
     assert "3 times" in failed.error["detail"] and "MiB" in failed.error["detail"]
 
 
+def test_a_store_that_fails_for_a_moment_loses_no_job_and_holds_up_no_other(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = ledger.begin_attempt, iter([True, True])
+
+    def begin_attempt(*given: Any) -> int | None:
+        if next(failures, False):
+            raise sa.exc.OperationalError("", {}, Exception("database is locked"))
+        return real(*given)
+
+    monkeypatch.setattr(ledger, "begin_attempt", begin_attempt)
+    ids = [start(ctx, steps=1) for _ in range(2)]
+    assert [ended(ctx, id).state for id in ids] == ["done", "done"]
+
+
 def test_what_a_job_used_is_on_the_record(ctx: Context) -> None:
     id = start(ctx, steps=2)
     ended(ctx, id)

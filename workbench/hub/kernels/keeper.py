@@ -452,7 +452,7 @@ class Keeper:
             try:
                 work()
             except Exception:
-                log.exception("the next time, then")
+                log.exception("it is tried again in %s s", every_s)
 
     def _flush(self) -> None:
         ended = {run: how for run, how in self._ended.items() if run not in self._cells}

@@ -45,6 +45,10 @@ class _Written:
     since: float
     made: Outputs = field(default_factory=Outputs)
     last: int = 0
+    news: bool = False
+    """Whether anything came since the last look."""
+    document: Any = None
+    """The shared document that has what came before."""
     put: list[Output] = field(default_factory=list)
     stands: float | None = None
     """Since when all of it stands in a shared document."""
@@ -149,7 +153,9 @@ class OutputWriter:
     ) -> None:
         async with self._writing:
             try:
-                for row in self._runs.rows(run.id, known.last):
+                rows = self._runs.rows(run.id, known.last)
+                known.news = bool(rows)
+                for row in rows:
                     known.last = row.number
                     known.made.take(row.kind, row.content)
                 await write(run, known, *more)
@@ -180,6 +186,8 @@ class OutputWriter:
         return None
 
     async def _into_document(self, run: Run, known: _Written, document: Any) -> None:
+        if known.document is document and not known.news and not run.ended:
+            return
         cells = document.ycells
         place = _place(list(cells), run, _minor(document))
         if place is None:
@@ -206,7 +214,8 @@ class OutputWriter:
                 if run.ended and run.count is not None:
                     cell["execution_count"] = run.count
             known.put = _plain(outputs)
-        elif run.ended:
+        known.document = document
+        if run.ended and not changed:
             known.stands = known.stands or time.monotonic()
             if time.monotonic() > known.stands + SURE_S:
                 self._runs.written(run.id)
