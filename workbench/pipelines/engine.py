@@ -178,7 +178,7 @@ class DurableJobs:
             # What was at work goes on; the rest waits for its turn.
             self._taken |= {row.id for row in ledger.unfinished(store) if row.state == "running"}
             DBOS.launch()
-            found = DBOS.list_workflows(status="PENDING", load_output=False)
+            found = DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_output=False)
             recovered = {_job_of(each.workflow_id) for each in found}
             self._launched = True
             for row in ledger.unfinished(store):
@@ -432,8 +432,11 @@ _registered: list[Any] = []
 
 
 def _job_of(workflow: str) -> str:
-    """The job that a workflow runs, by its id; those of earlier versions are called as the job."""
-    return workflow.removeprefix(RUN).partition(":")[0]
+    """The job that a workflow runs, by its id; empty if it is one of an earlier version.
+
+    Those waited in a queue that nobody looks at any more.
+    """
+    return workflow[len(RUN) :].partition(":")[0] if workflow.startswith(RUN) else ""
 
 
 def _workflow() -> Any:
