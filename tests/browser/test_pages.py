@@ -221,6 +221,10 @@ def worked(olga: Member, inside: Inside, project: str) -> dict[str, str]:
     )
     assert (trained["state"], failed["state"]) == ("done", "failed"), failed
     report = finished(olga, project, "ethics:assess", {"model": model})["result"]["report"]
+    repeated = {"action": "models.train", "request": lesson, "timezone": "Europe/Berlin"}
+    ask("pipelines/schedules", **repeated, cron="30 6 * * 1-5", name="Train: approved")
+    paused = ask("pipelines/schedules", **repeated, cron="0 7 1 * *", name="Train: each month")
+    ask("pipelines:pause_schedule", id=paused["id"])
 
     save("broken.ipynb", type="file", format="text", content="not json")
     terminal = inside.terminal()

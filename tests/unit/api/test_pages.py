@@ -414,24 +414,24 @@ def test_the_gate_and_the_role_stand_before_a_release(
     assert 'name="do"' not in ada.get(place).text
 
 
-def test_a_job_is_repeated_paused_and_deleted(
+def test_a_job_is_scheduled_paused_and_deleted(
     ada: Browser, engines: Engines, project: Project
 ) -> None:
     """By an editor, on the page of jobs; a viewer sees it."""
     place = f"projects/{project.id}/jobs"
-    assert "begin by themselves" not in ada.get(place).text
+    assert "Schedules" not in ada.get(place).text
     jobs, here = engines.get(runner), Context(Actor(name="ada"), project.id, engines)
     job = jobs.plan(here, "models.train", {"product": "prd_1", "target": "income"})
     with engines.get(stores).begin() as tx:
         jobs.put(tx, job)
         ledger.finish(tx, job.id, here.now(), "done", result={})
     asked = {"job": job.id, "cron": "30 6 * * 1-5", "timezone": "Europe/Berlin"}
-    assert "begins by itself" in text(ada.post(place, do="repeat", **asked))
+    assert "is scheduled" in text(ada.post(place, do="schedule", **asked))
     shown = ada.get(place).text
     assert "Train: income" in shown and "30 6 * * 1-5" in shown and "Europe/Berlin" in shown
     (made,) = call_here(here.fresh(), "pipelines.list_schedules", {}).items
     assert (made.actor, made.request) == ("person:ada", job.request)
-    wrong = ada.post(place, do="repeat", **{**asked, "cron": "each morning"})
+    wrong = ada.post(place, do="schedule", **{**asked, "cron": "each morning"})
     assert "each morning" in wrong.text and "no cron line" in wrong.text
     assert "paused" in text(ada.post(place, do="pause", schedule=made.id))
     assert "Resume" in ada.get(place).text

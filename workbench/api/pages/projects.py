@@ -105,7 +105,7 @@ async def see_mentions(visit: Visit) -> Response:
 
 
 async def jobs(visit: Visit) -> Response:
-    """The jobs of a project, and those that begin by themselves."""
+    """The jobs of a project, and its schedules."""
     project = await here(visit)
     found, planned = await asyncio.gather(
         visit.ask("pipelines.list_jobs", after(visit, "after"), project.id),
@@ -122,17 +122,17 @@ async def jobs(visit: Visit) -> Response:
 
 
 async def change_jobs(visit: Visit) -> Response:
-    """Repeat a job; pause, resume or delete a schedule."""
+    """Schedule a job again; pause, resume or delete a schedule."""
     project = await here(visit)
     what, id = visit.asked("do"), project.id
-    if what == "repeat":
+    if what == "schedule":
         job = await visit.ask("pipelines.get_job", {"id": visit.asked("job")}, id)
         asked = {
             **{"action": job.action, "request": job.request, "name": job_title(job)},
             **{"cron": visit.asked("cron"), "timezone": visit.asked("timezone") or "UTC"},
         }
         await visit.ask("pipelines.create_schedule", asked, id)
-        return visit.go(f"projects/{id}/jobs", "It begins by itself from now on.")
+        return visit.go(f"projects/{id}/jobs", "It is scheduled.")
     if what in SCHEDULED:
         await visit.ask(f"pipelines.{what}_schedule", {"id": visit.asked("schedule")}, id)
         return visit.go(f"projects/{id}/jobs", SCHEDULED[what])
