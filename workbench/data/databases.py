@@ -173,7 +173,11 @@ def opened(
                     opened = opened.execution_options(postgresql_readonly=True)
                 if lite:
                     _only_select(watch.raw)
-                yield Database(opened, watch, lite)
+                try:
+                    yield Database(opened, watch, lite)
+                except Limited:
+                    opened.invalidate()  # it was hung up on: nothing can be rolled back
+                    raise
         finally:
             engine.dispose()
             for cursor in watch.cursors:

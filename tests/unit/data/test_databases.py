@@ -123,9 +123,33 @@ def test_a_percent_sign_and_a_colon_are_only_that(call: Call, shop: Any) -> None
     assert call("preview", product="t").rows == [[":x", 2, 1]]
 
 
+@pytest.mark.parametrize("end", ["it heeds", "it does not", "hung up on when it has heeded"])
 def test_a_query_that_takes_too_long(
-    ctx: Context, call: Call, shop: Any, monkeypatch: pytest.MonkeyPatch
+    ctx: Context,
+    call: Call,
+    shop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
 ) -> None:
+    import psycopg
+
+    if end == "it does not":
+        monkeypatch.setattr(psycopg.Connection, "cancel_safe", lambda *_, **__: None)
+    if end.startswith("hung up on"):
+        cancel, undo = psycopg.Connection.cancel_safe, psycopg.Connection.rollback
+        heeded = threading.Event()
+
+        def cancelled(connection: Any) -> None:
+            heeded.set()
+            cancel(connection)
+
+        def undone(connection: Any) -> None:
+            if heeded.is_set():
+                connection.pgconn.finish()
+            undo(connection)
+
+        monkeypatch.setattr(psycopg.Connection, "cancel_safe", cancelled)
+        monkeypatch.setattr(psycopg.Connection, "rollback", undone)
     fast = ctx.settings.model_copy(update={"query_limit_s": 0.5})
     monkeypatch.setattr(ctx.engines, "settings", fast)
     began = time.monotonic()
