@@ -76,6 +76,10 @@ class Reporter(Protocol):
 
     id: str
 
+    @property
+    def scratch(self) -> Path | None:
+        """A folder that the attempts of this job share, gone when it ends; None outside a job."""
+
     def progress(self, share: float, note: str = "") -> None:
         """How much is done, 0..1, and what is being done."""
 
@@ -88,6 +92,17 @@ class Reporter(Protocol):
     def check(self) -> None:
         """Raise `Cancelled` if somebody asked the job to stop."""
 
+    def step(self, name: str, work: Callable[[], T]) -> T:
+        """Do a part of the job, unless a former attempt did: then this is what that one answered.
+
+        A crash between the work and the commit of its answer has the work done again: what it
+        changes elsewhere goes by a key made of the job's `id` and the step's name.
+
+        Args:
+            name: The step's name, its own within the job; at most 128 signs.
+            work: Does it; what it answers can be written as JSON.
+        """
+
 
 class Cancelled(BaseException):
     """The person stopped the job. Not an Exception: no room may swallow it."""
@@ -97,6 +112,7 @@ class Quiet:
     """A Reporter for code that runs a job's function directly, outside any job."""
 
     id = ""
+    scratch = None
 
     def progress(self, share: float, note: str = "") -> None:
         """Heard by nobody."""
@@ -109,6 +125,10 @@ class Quiet:
 
     def check(self) -> None:
         """Never cancelled."""
+
+    def step(self, name: str, work: Callable[[], T]) -> T:
+        """Done each time."""
+        return work()
 
 
 def utc_now() -> datetime:

@@ -74,7 +74,6 @@ def import_any(
             brought.features,
             brought.estimator,
             measured.rows,
-            [],
             {"name": name, "imported": found.name},
             lambda fields: Model(
                 **fields,

@@ -59,6 +59,8 @@ class Estimator(Protocol):
     """How many numbers were learned."""
     epochs: int
     """Passes over the training rows that the kept weights have seen; 0 if it makes none."""
+    history: list[dict[str, float]]
+    """The figures of each pass; empty if it makes none, or was read from a file."""
 
     def predict(self, features: Array) -> Array:
         """Probabilities float64 [rows, classes], or values float64 [rows]."""
@@ -132,6 +134,7 @@ class Constant:
     """The same answer for every row: the classes' shares, or the mean. What to beat."""
 
     epochs = 0
+    history: list[dict[str, float]] = []
 
     def __init__(self, kind: str, answer: list[float] | float) -> None:
         self.kind, self.answer = kind, answer
@@ -161,6 +164,7 @@ class Learned:
     """Linear models and forests of scikit-learn."""
 
     epochs = 0
+    history: list[dict[str, float]] = []
 
     def __init__(self, kind: str, model: Any, task: Literal["classification", "regression"]):
         self.kind, self.model, self.task = kind, model, task
@@ -216,6 +220,7 @@ class Boosted:
     """Gradient boosted trees of LightGBM, stopped early on the validation rows."""
 
     kind = "lightgbm"
+    history: list[dict[str, float]] = []
 
     def __init__(self, booster: Any, classes: int, epochs: int) -> None:
         self.booster, self.classes, self.epochs = booster, classes, epochs

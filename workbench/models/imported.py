@@ -17,6 +17,7 @@ class Imported:
 
     kind = "imported"
     epochs = 0
+    history: list[dict[str, float]] = []
 
     def __init__(self, file: Path, task: Task, classes: int, name: str = "") -> None:
         import onnx

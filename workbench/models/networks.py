@@ -15,6 +15,7 @@ from torch.nn import functional
 from workbench.core import Invalid
 from workbench.graphs import Graph, build
 
+from .checkpoints import Checkpoint
 from .estimators import Array, Lesson, write_told
 
 BLOCK = 8_192
@@ -33,6 +34,7 @@ class Network:
 
     def __init__(self, module: nn.Module, told: dict[str, Any]) -> None:
         self.module, self.told = module.eval(), told
+        self.history: list[dict[str, float]] = []
         self.epochs = int(told["epochs"])
         self.parameters = sum(each.numel() for each in module.parameters() if each.requires_grad)
 
@@ -69,9 +71,11 @@ class Network:
             module = build(graph, told["inputs"], outputs).to(device)
             weights = sum(each.numel() for each in module.parameters())
             with _threads(weights * int(graph.training.get("batch_size", BATCH))):
-                best = _train(module, lesson, told, device)
+                best, history = _train(module, lesson, told, device)
         module.load_state_dict(best)
-        return cls(module.cpu(), told)
+        fitted = cls(module.cpu(), told)
+        fitted.history = history
+        return fitted
 
     @classmethod
     def load(cls, folder: Path, told: dict[str, Any]) -> "Network":
@@ -136,8 +140,11 @@ def _threads(multiplications: int) -> Iterator[None]:
 
 def _train(
     module: nn.Module, lesson: Lesson, told: dict[str, Any], device: str
-) -> dict[str, torch.Tensor]:
-    """Train in place; the weights of the best epoch, whose number `told` gets."""
+) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Train in place; the weights of the best epoch, whose number `told` gets, and the figures.
+
+    A later attempt of the job goes on after the newest checkpoint, and comes to the same weights.
+    """
     assert lesson.graph is not None
     chosen = {
         "epochs": 200,
@@ -161,7 +168,21 @@ def _train(
     )
     order = torch.Generator().manual_seed(lesson.seed)
     best, best_loss, waited = _copied(module), math.inf, 0
-    for epoch in range(1, epochs + 1):
+    history: list[dict[str, float]] = []
+    given = {**told, "seed": lesson.seed, "rows": len(target), "epochs": epochs}
+    checkpoint = Checkpoint(lesson.job, given)
+    if (reached := checkpoint.read()) is not None:
+        module.load_state_dict(reached["weights"])
+        optimiser.load_state_dict(reached["optimiser"])
+        schedule.load_state_dict(reached["schedule"])
+        order.set_state(reached["order"])
+        _set_random(reached["random"])
+        best, best_loss, waited = reached["best"], reached["best_loss"], reached["waited"]
+        told["epochs"], history = reached["best_epoch"], reached["history"]
+        lesson.job.log(f"Goes on after epoch {len(history)}, where a checkpoint was.")
+    for epoch in range(len(history) + 1, epochs + 1):
+        if waited >= patience:
+            break
         lesson.job.check()
         module.train()
         total = torch.zeros((), device=device)
@@ -181,7 +202,8 @@ def _train(
                 f"The network's loss is {mean} after epoch {epoch}.",
                 hint=f"Lower learning_rate (it is {chosen['learning_rate']:g}), or add layer_norm.",
             )
-        lesson.job.metric(epoch=epoch, loss=mean, validation_loss=held)
+        history.append({"epoch": epoch, "loss": mean, "validation_loss": held})
+        lesson.job.metric(**history[-1])
         lesson.job.progress(
             0.1 + 0.6 * epoch / epochs, f"epoch {epoch} of at most {epochs}, loss {held:.4f}"
         )
@@ -191,13 +213,37 @@ def _train(
             told["epochs"] = epoch
         else:
             waited += 1
-            if waited >= patience:
-                lesson.job.log(
-                    f"Stopped after epoch {epoch}: the validation loss was lowest after epoch "
-                    f"{told['epochs']} ({best_loss:.4f})."
-                )
-                break
-    return best
+        checkpoint.write(
+            {
+                "weights": module.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "order": order.get_state(),
+                "random": _random(),
+                "best": best,
+                "best_loss": best_loss,
+                "best_epoch": told["epochs"],
+                "waited": waited,
+                "history": history,
+            }
+        )
+    if waited >= patience:
+        lesson.job.log(
+            f"Stopped after epoch {len(history)}: the validation loss was lowest after epoch "
+            f"{told['epochs']} ({best_loss:.4f})."
+        )
+    checkpoint.drop()
+    return best, history
+
+
+def _random() -> list[torch.Tensor]:
+    """The states of the generators that dropout draws from: the processor's, each GPU's."""
+    return [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+
+
+def _set_random(states: list[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    torch.cuda.set_rng_state_all(states[1:])
 
 
 def _tensors(

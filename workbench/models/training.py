@@ -34,20 +34,6 @@ LARGEST = 500_000_000
 TaskChoice = Literal["auto", "classification", "regression"]
 
 
-class Heard:
-    """A Reporter that also keeps the metrics it is told, for the registry."""
-
-    def __init__(self, job: Reporter) -> None:
-        self.id, self._job = job.id, job
-        self.epochs: list[dict[str, float]] = []
-        self.check, self.log, self.progress = job.check, job.log, job.progress
-
-    def metric(self, **values: float) -> None:
-        """See `workbench.core.Reporter`."""
-        self.epochs.append(values)
-        self._job.metric(**values)
-
-
 def train_model(
     ctx: Context,
     product: str,
@@ -62,6 +48,8 @@ def train_model(
 ) -> dict[str, str]:
     """See the action `models.train`."""
     started = time.monotonic()
+    # A later attempt reads what the first one read.
+    product = ctx.job.step("product", lambda: products.get(ctx.store, ctx.project, product).ref)
     found = products.get(ctx.store, ctx.project, product)
     wanted = _asked(found, target, estimator, exclude, epochs, graph)
     name = checked_name(name or f"{found.name}-{target}")
@@ -99,8 +87,7 @@ def train_model(
     if graph is None and estimator == "network":
         graph = suggest(len(features.columns), len(aim.rows), aim.task)
         ctx.job.log(f"The graph was suggested: {len(graph.nodes)} nodes.")
-    heard = Heard(ctx.job)
-    lesson = _lesson(features, table, aim, parts, seed, heard, graph, epochs)
+    lesson = _lesson(features, table, aim, parts, seed, ctx.job, graph, epochs)
     ctx.job.progress(0.1, f"training {estimator}")
     fitted = fit_estimator(estimator, lesson)
     held = features.transform(table.take(parts.test))
@@ -120,7 +107,6 @@ def train_model(
         features,
         fitted,
         untouched,
-        heard.epochs,
         {"epochs": epochs, "exclude": json.dumps(sorted(exclude)), "name": name},
         lambda fields: Model(
             **fields,
@@ -152,7 +138,6 @@ def keep(
     features: Features,
     fitted: Estimator,
     untouched: UntouchedRows | None,
-    epochs: list[dict[str, float]],
     params: dict[str, Any],
     make: Callable[[dict[str, Any]], Model],
 ) -> Model:
@@ -163,7 +148,6 @@ def keep(
         features: Rules for columns.
         fitted: The estimator.
         untouched: The answers on the rows nobody touched, if there are any.
-        epochs: Metrics per epoch.
         params: What the registry is told besides; `name` is the model's name.
         make: The Record, given the fields that are decided here.
 
@@ -204,7 +188,7 @@ def keep(
     ctx.job.progress(0.9, "registering")
     (fresh / "model.json").write_text(draft.model_dump_json(indent=1))
     registry = ctx.engine(registries)
-    registered: Registered = registry.record(_run(ctx, draft, epochs, params), fresh)
+    registered: Registered = registry.record(_run(ctx, draft, fitted.history, params), fresh)
     ctx.on_abort(lambda: registry.forget(registered))
     model = draft.model_copy(update={"run": registered.run, "registered": registered.uri})
     (fresh / "model.json").write_text(model.model_dump_json(indent=1))

@@ -12,7 +12,9 @@ import resource
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 from workbench import memory
 from workbench.core import Actor, Cancelled, Context, Engines, Settings, WorkbenchError, commit
@@ -22,6 +24,9 @@ from workbench.core.logs import configure_logging
 from workbench.core.store import stores
 
 from . import ledger
+from .scratch import scratch_of
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 FLUSH_S = 0.15
@@ -33,8 +38,8 @@ stopping = threading.Event()
 class Teller:
     """A Reporter that writes what the job tells to the ledger, a few times a second."""
 
-    def __init__(self, engines: Engines, id: str, attempt: int) -> None:
-        self.id, self.attempt = id, attempt
+    def __init__(self, engines: Engines, id: str, attempt: int, scratch: Path) -> None:
+        self.id, self.attempt, self.scratch = id, attempt, scratch
         self.stopped = stopping
         self._store = engines.get(stores)
         self._told: list[tuple[str, str, dict[str, float]]] = []
@@ -68,6 +73,21 @@ class Teller:
         """See `workbench.core.Reporter`."""
         if self.stopped.is_set():
             raise Cancelled
+
+    def step(self, name: str, work: Callable[[], T]) -> T:
+        """See `workbench.core.Reporter`."""
+        self.check()
+        done = ledger.step_of(self._store, self.id, name)
+        if done is not None:
+            answer: T = done.answer
+            return answer
+        answer = work()
+        self.flush()
+        with self._store.begin() as tx:
+            if not ledger.keep_step(tx, self.id, self.attempt, name, utc_now(), answer):
+                self.stopped.set()
+        self.check()
+        return answer
 
     def flush(self) -> None:
         """Write what was told so far."""
@@ -106,7 +126,9 @@ def run(order: dict[str, Any]) -> None:
     row = ledger.row_of(engines.get(stores), id)
     if row is None:
         return
-    teller = Teller(engines, id, attempt)
+    scratch = scratch_of(settings, row.project, id)
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    teller = Teller(engines, id, attempt, scratch)
     actor = Actor.model_validate(row.actor)
     ctx = Context(actor, row.project, engines, trace=row.trace, job=teller)
     ctx.note(job=id)

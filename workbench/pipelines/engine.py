@@ -6,8 +6,9 @@ and DBOS gets as many as there is room for: always one of the project that has f
 Between a job's commit and DBOS's own, a crash leaves a queued row that DBOS does not know: it waits
 on, and is begun at the next launch. A Studio that dies leaves a running row: the workflow is
 recovered at the next launch and starts a new attempt with a higher fencing number, so that what is
-begun twice commits once. An attempt whose process is killed is followed by another one, a few
-times; not where it had used up its memory.
+begun twice commits once. What the steps of a job answered is kept, and its attempts share a folder:
+a new one goes on where the last one was killed. An attempt whose process is killed is followed by
+another one, a few times; not where it had used up its memory.
 """
 
 import json
@@ -49,6 +50,7 @@ from workbench.security.limits import limit_of
 from workbench.security.veil import start_veiled, veiled
 
 from . import ledger
+from .scratch import drop_scratch, sweep_scratch
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +177,7 @@ class DurableJobs:
             _workflow()
             _active["jobs"] = self
             store = engines.get(stores)
+            sweep_scratch(engines.settings, store)
             # What was at work goes on; the rest waits for its turn.
             self._taken |= {row.id for row in ledger.unfinished(store) if row.state == "running"}
             DBOS.launch()
@@ -309,6 +312,7 @@ class DurableJobs:
             self._explain(id, row, process.returncode, outcome, uses)
             row = ledger.row_of(store, id)
         if row is not None and row.finished_at and row.started_at:
+            drop_scratch(engines.settings, row.project, id)
             took = datetime.fromisoformat(row.finished_at) - datetime.fromisoformat(row.started_at)
             ended.observe((row.action, row.state), took.total_seconds())
         return outcome

@@ -3,7 +3,8 @@
     queued ──> running ──> done | failed | cancelled
        └───────────────────────────────> cancelled
 
-An attempt carries a fencing number: what an older attempt writes is refused.
+An attempt carries a fencing number: what an older attempt writes is refused. What a step of a job
+answered is kept under (job, step) until the job ends.
 """
 
 from collections import Counter
@@ -50,6 +51,16 @@ lines = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("values", sa.JSON, nullable=False),
+)
+
+steps = sa.Table(
+    "job_steps",
+    metadata,
+    sa.Column("job", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("answer", sa.JSON, nullable=False),
 )
 
 
@@ -193,7 +204,29 @@ def finish(
             f"The job {id} has ended already, or another attempt runs it.",
             hint="Look at the job.",
         )
+    tx.execute(steps.delete().where(steps.c.job == id))
     tell(tx, id, now, [("state", state, {})])
+
+
+def step_of(store: Store, id: str, name: str) -> sa.Row[Any] | None:
+    """The row of a step that was done; None if it was not."""
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(steps).where(steps.c.job == id, steps.c.name == name)
+        ).first()
+
+
+def keep_step(
+    tx: sa.Connection, id: str, attempt: int, name: str, now: datetime, answer: Any
+) -> bool:
+    """Keep what a step answered; False if the attempt is fenced off."""
+    owner = sa.select(jobs.c.attempt).where(jobs.c.id == id, jobs.c.state == "running")
+    if tx.execute(owner.with_for_update()).scalar() != attempt:
+        return False
+    tx.execute(
+        steps.insert().values(job=id, name=name, attempt=attempt, at=now.isoformat(), answer=answer)
+    )
+    return True
 
 
 def ask_to_stop(tx: sa.Connection, id: str) -> None:

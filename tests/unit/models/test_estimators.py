@@ -46,6 +46,79 @@ def lesson(classes: int, **given: Any) -> Lesson:
     )
 
 
+class Killed(Exception):
+    pass
+
+
+class Attempt(Quiet):
+    """A job's attempt that is killed when an epoch has been told."""
+
+    def __init__(self, scratch: Path, killed_in: int = 0) -> None:
+        self.scratch, self.killed_in = scratch, killed_in  # type: ignore[assignment]
+        self.lines: list[str] = []
+        self.epochs: list[int] = []
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def metric(self, **values: float) -> None:
+        self.epochs.append(int(values["epoch"]))
+        if values["epoch"] == self.killed_in:
+            raise Killed
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_training_goes_on_after_its_last_checkpoint(
+    classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.checkpoints.EVERY_S", 0.0)
+    whole = fit_estimator("network", lesson(classes))
+    for killed_in in (1, 5, 9):
+        with pytest.raises(Killed):
+            fit_estimator("network", lesson(classes, job=Attempt(tmp_path, killed_in)))
+    last = Attempt(tmp_path)
+    fitted = fit_estimator("network", lesson(classes, job=last))
+    assert last.lines[0] == "Goes on after epoch 8, where a checkpoint was."
+    assert last.epochs[0] == 9
+    assert np.array_equal(fitted.predict(FEATURES), whole.predict(FEATURES))
+    assert fitted.history == whole.history and fitted.epochs == whole.epochs
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_something_else_or_a_torn_one_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.models.checkpoints.EVERY_S", 0.0)
+    with pytest.raises(Killed):
+        fit_estimator("network", lesson(3, job=Attempt(tmp_path, 4)))
+    other = Attempt(tmp_path)
+    fit_estimator("network", lesson(0, job=other))
+    assert other.epochs[0] == 1
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    last = Attempt(tmp_path)
+    fit_estimator("network", lesson(3, job=last))
+    assert last.epochs[0] == 1
+    assert last.lines[0].startswith("The checkpoint cannot be read, and is not used")
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+    import os
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("workbench.models.checkpoints.EVERY_S", 0.0)
+    monkeypatch.setattr("os.fsync", full)
+    job = Attempt(tmp_path)
+    assert fit_estimator("network", lesson(3, job=job)).epochs
+    assert job.lines[0] == "No checkpoint could be written: No space left on device."
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("classes", [0, 2, 3])
 @pytest.mark.parametrize("kind", sorted({*CLASSIFIERS, *REGRESSORS}))
 def test_what_is_read_back_answers_the_same(kind: str, classes: int, tmp_path: Path) -> None:

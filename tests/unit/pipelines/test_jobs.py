@@ -91,6 +91,34 @@ def stay(ctx: Context, die: bool = False, fill_mb: int = 0) -> Job:
     os.kill(os.getpid(), 9)
     return {}
 
+@action(effect="job", undo="irreversible")
+def climb(ctx: Context, steps: int = 5, die_in: list[int] = [], after: bool = False) -> Job:
+    """Do steps, each with an effect, and be killed in some.
+
+    Args:
+        steps: How many.
+        die_in: Which of them kills its process, the first time.
+        after: It is killed when its effect is there, not before.
+    """
+    kept = ctx.job.scratch / "kept.txt"
+    effects = ctx.folder / "effects.txt"
+    ctx.job.log(kept.read_text() if kept.exists() else "nothing kept")
+    answers = []
+    for step in range(steps):
+        def effect(step=step):
+            first = not (ctx.job.scratch / f"{step}").exists()
+            (ctx.job.scratch / f"{step}").touch()
+            if first and step in die_in and not after:
+                os.kill(os.getpid(), 9)
+            with open(effects, "a") as out:
+                out.write(f"{ctx.job.id}/{step}\\n")
+            if first and step in die_in and after:
+                os.kill(os.getpid(), 9)
+            return {"step": step, "attempt": ctx.job.attempt}
+        answers.append(ctx.job.step(f"step {step}", effect))
+        kept.write_text(f"kept after {step}")
+    return {"attempts": [each["attempt"] for each in answers]}
+
 @action(effect="job", undo="irreversible", reach="machine")
 def work(
     ctx: Context, steps: int = 3, pause_s: float = 0.05, then: str = "", file: str = ""
@@ -180,6 +208,56 @@ def start(ctx: Context, **request: Any) -> str:
 
 def outcomes(ctx: Context, id: str) -> list[str]:
     return [e.outcome for e in tail(ctx.store, project=ctx.project) if e.refs.get("job") == id]
+
+
+def climb(ctx: Context, **request: Any) -> tuple[Job, list[str]]:
+    id = str(call_here(ctx.fresh(), "demo.climb", request).id)
+    job = ended(ctx, id)
+    lines = (ctx.folder / "effects.txt").read_text().split()
+    return job, [each.removeprefix(f"{id}/") for each in lines]
+
+
+def test_what_a_step_answered_is_kept_for_the_next_attempt(ctx: Context) -> None:
+    job, effects = climb(ctx, die_in=[1, 3])
+    assert job.state == "done", job.error
+    assert job.result == {"attempts": [1, 2, 2, 3, 3]} and effects == list("01234")
+    assert told(ctx, job.id)[:1] == ["nothing kept"]
+    assert [x for x in told(ctx, job.id) if x.startswith("kept")] == [
+        "kept after 0",
+        "kept after 2",
+    ]
+    until(lambda: not (ctx.folder / "scratch" / job.id).exists())
+    with ctx.store.read() as connection:
+        assert not connection.execute(sa.select(ledger.steps)).all()
+
+
+def test_a_step_whose_answer_was_not_yet_kept_is_done_again_by_the_same_key(ctx: Context) -> None:
+    job, effects = climb(ctx, die_in=[2], after=True)
+    assert job.state == "done" and sorted(set(effects)) == list("01234")
+    assert effects == ["0", "1", "2", "2", "3", "4"]
+
+
+def test_a_fenced_off_attempt_keeps_no_step(ctx: Context) -> None:
+    id = start(ctx, steps=200)
+    until(lambda: job_of(ctx, id).state == "running")
+    now = ctx.now()
+    with ctx.store.begin() as tx:
+        assert not ledger.keep_step(tx, id, 0, "old", now, {})
+        assert ledger.keep_step(tx, id, 1, "new", now, None)
+    assert ledger.step_of(ctx.store, id, "old") is None
+    row = ledger.step_of(ctx.store, id, "new")
+    assert row is not None and row.answer is None
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    assert ended(ctx, id).state == "cancelled"
+    assert ledger.step_of(ctx.store, id, "new") is None
+
+
+def test_what_ended_jobs_left_is_swept(ctx: Context) -> None:
+    left = ctx.folder / "scratch" / "job_gone"
+    left.mkdir(parents=True)
+    id = start(ctx, steps=1)
+    until(lambda: not left.exists())
+    ended(ctx, id)
 
 
 def test_a_job_runs_tells_and_ends(ctx: Context) -> None:

@@ -101,4 +101,7 @@ def _skipped(path: str, name: str) -> bool:
         return False
     if "/" not in path and name in _TOP:
         return True
+    parts = path.split("/")
+    if parts[0] == "projects" and parts[2:] == ["scratch"]:
+        return True
     return name.endswith((".lock", ".migrating")) or name.startswith(".deleted-")
