@@ -7,7 +7,7 @@ the vectors are at each node, `build` makes the torch module, `suggest` draws on
 from .build import build
 from .check import check, sizes
 from .layers import LAYERS, find_layer
-from .suggest import suggest
+from .suggest import plain, suggest
 from .types import Edge, Graph, Layer, Node, Parameter
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "build",
     "check",
     "find_layer",
+    "plain",
     "sizes",
     "suggest",
 ]

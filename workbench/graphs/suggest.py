@@ -28,6 +28,32 @@ def suggest(columns: int, rows: int, task: Literal["classification", "regression
     rate = 0.3 if rows < 2_000 else 0.2 if rows < 50_000 else 0.1
     if task == "regression":
         rate /= 2
+    batch = 32
+    while batch < 1_024 and batch * 100 < rows:
+        batch *= 2
+    return plain(
+        depth,
+        width,
+        rate,
+        {
+            "epochs": 200,
+            "batch_size": batch,
+            "learning_rate": 0.002,
+            "weight_decay": 0.02 if rows < 2_000 else 0.005,
+            "patience": 20 if rows < 2_000 else 12,
+        },
+    )
+
+
+def plain(layers: int, width: int, dropout: float, training: dict[str, float]) -> Graph:
+    """A plain network: dense layers of one width, each with a residual after the first.
+
+    Args:
+        layers: How many hidden ones, at least 1.
+        width: Of each, at least 1.
+        dropout: The rate after each, 0 to 1.
+        training: How it is trained, as in `Graph.training`.
+    """
     nodes: dict[str, Node] = {"table": Node(layer="input")}
     edges: dict[str, Edge] = {}
     last = "table"
@@ -38,26 +64,17 @@ def suggest(columns: int, rows: int, task: Literal["classification", "regression
             edges[f"{source}_{id}"] = Edge(source=source, target=id)
         return id
 
-    for step in range(1, depth + 1):
+    for step in range(1, layers + 1):
         before = last
         last = follow(f"dense{step}", "dense", last, units=width)
         last = follow(f"relu{step}", "relu", last)
-        last = follow(f"dropout{step}", "dropout", last, rate=rate)
+        last = follow(f"dropout{step}", "dropout", last, rate=dropout)
         if step > 1:
             last = follow(f"add{step}", "add", last, before)
     follow("target", "output", last)
-    batch = 32
-    while batch < 1_024 and batch * 100 < rows:
-        batch *= 2
     return Graph(
         nodes=nodes,
         edges=edges,
         layout={id: (160.0 * place, 0.0) for place, id in enumerate(nodes)},
-        training={
-            "epochs": 200,
-            "batch_size": batch,
-            "learning_rate": 0.002,
-            "weight_decay": 0.02 if rows < 2_000 else 0.005,
-            "patience": 20 if rows < 2_000 else 12,
-        },
+        training=training,
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from workbench.core import Blob, Context, Invalid, Job, Page, Upload, action
 from workbench.graphs import LAYERS, Graph, Layer
 
-from .types import Comparison, Model, Predictions, models
+from .types import Comparison, Model, Predictions, Study, models, studies
 
 
 @action(effect="job", undo="irreversible", on="product")
@@ -20,6 +20,7 @@ def train(
     exclude: list[str] = [],  # noqa: B006
     epochs: int | None = None,
     task: Literal["auto", "classification", "regression"] = "auto",
+    settings: dict[str, float] = {},  # noqa: B006
 ) -> Job:
     """Train a model on a product and register it beside honest baselines.
 
@@ -40,13 +41,83 @@ def train(
         exclude: Columns the model must not see.
         epochs: The most passes over the training rows, for a network; the graph's if absent.
         task: `classification`, `regression`, or `auto` to decide by the target.
+        settings: Of an estimator that is no network, by the names its library has: `num_leaves`
+            of `lightgbm`, `max_features` of `forest`, `C` of `logistic`. A network has its own
+            in the graph.
     """
+    from .preparing import Given
     from .training import train_model
 
-    result: Any = train_model(
-        ctx, product, target, graph, seed, estimator, name, exclude, epochs, task
-    )
+    given = Given(product, target, estimator, seed, name, exclude, task)
+    result: Any = train_model(ctx, given, graph, epochs, settings)
     return result  # type: ignore[no-any-return]
+
+
+@action(effect="job", undo="irreversible", on="product")
+def tune(
+    ctx: Context,
+    product: str,
+    target: str,
+    estimator: str = "network",
+    trials: int = 30,
+    workers: int = 2,
+    objectives: list[Literal["loss", "parameters"]] = ["loss"],  # noqa: B006
+    seed: int = 0,
+    name: str = "",
+    exclude: list[str] = [],  # noqa: B006
+    epochs: int | None = None,
+    task: Literal["auto", "classification", "regression"] = "auto",
+) -> Job:
+    """Search for the settings of a model, several at a time, and register the best one.
+
+    The first trial has the usual settings. Each is measured on the rows that stop the training;
+    the model that comes of the best is measured on rows that no trial saw. What was tried stays
+    tried if the job's process is killed.
+
+    Args:
+        product: Id, `id@version` or name of the product.
+        target: The column to predict. Rows without it are left out.
+        estimator: `network`, `lightgbm`, `forest`, `logistic` (for classes) or `linear`.
+        trials: How many settings are tried, 2 to 1,000.
+        workers: How many at a time, 1 to 64; on this machine at most one for each processor.
+        objectives: `loss`, or `loss` and `parameters` to see which small models are nearly as
+            good: then no trial is stopped early, and the study has a front.
+        seed: Sets the rows apart and starts everything random. With several workers what is
+            tried depends on which is quicker, too.
+        name: The model's name; `<product>-<target>` if empty.
+        exclude: Columns the model must not see.
+        epochs: The most passes over the training rows, for a network; 200 if absent.
+        task: `classification`, `regression`, or `auto` to decide by the target.
+    """
+    from .preparing import Given
+    from .tuning import tune_model
+
+    given = Given(product, target, estimator, seed, name, exclude, task)
+    result: Any = tune_model(ctx, given, trials, workers, objectives, epochs)
+    return result  # type: ignore[no-any-return]
+
+
+@action(effect="read")
+def list_studies(ctx: Context, limit: int = 50, after: str | None = None) -> Page[Study]:
+    """This project's searches for settings, newest first.
+
+    Args:
+        limit: At most how many, 1 to 1000.
+        after: The `next` of the page before.
+    """
+    if not 1 <= limit <= 1000:
+        raise Invalid(f"A page of {limit} studies makes no sense.", hint="1 to 1000.")
+    return studies.page(ctx.store, ctx.project, limit=limit, after=after)
+
+
+@action(effect="read", on="id")
+def get_study(ctx: Context, id: str) -> Study:
+    """A search for settings: what was tried, what was best, what no other beats.
+
+    Args:
+        id: The study's id.
+    """
+    return studies.get(ctx.store, ctx.project, id)
 
 
 @action(effect="read")

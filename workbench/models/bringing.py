@@ -21,8 +21,9 @@ from .estimators import Estimator, load_estimator
 from .features import Features
 from .imported import Imported
 from .ports import registries
+from .preparing import checked_name
 from .strangers import Brought, check_no_pickle, learned, network, unpacked
-from .training import checked_name, keep
+from .training import keep
 from .types import Model, Task
 
 FORMATS = ("onnx", "skops", "safetensors")

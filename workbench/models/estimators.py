@@ -4,7 +4,7 @@ Weights are kept in formats that hold no code: JSON, skops, LightGBM's text, saf
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 from workbench.core import Invalid, Refused, Reporter
 from workbench.graphs import Graph
 
+from .settings import Settings
 from .types import Task
 
 Array = np.ndarray[Any, Any]
@@ -39,6 +40,7 @@ class Lesson:
         job: Who is told, and who may cancel.
         graph: The architecture, for a network.
         epochs: The most passes over the training rows, for a network; the graph's if None.
+        settings: What is set of an estimator that is no network.
     """
 
     task: Task
@@ -49,6 +51,7 @@ class Lesson:
     job: Reporter
     graph: Graph | None = None
     epochs: int | None = None
+    settings: Settings = field(default_factory=dict)
 
 
 class Estimator(Protocol):
@@ -181,12 +184,13 @@ class Learned:
         from sklearn import ensemble, linear_model
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        forest = {"n_estimators": 200, "min_samples_leaf": 3, "n_jobs": 2}
+        own = dict(lesson.settings)
+        forest: dict[str, Any] = {"n_estimators": 200, "min_samples_leaf": 3, "n_jobs": 2, **own}
         model: Any
         if kind == "logistic":
-            model = linear_model.LogisticRegression(max_iter=2_000, random_state=lesson.seed)
+            model = linear_model.LogisticRegression(max_iter=2_000, random_state=lesson.seed, **own)
         elif kind == "linear":
-            model = linear_model.Ridge(alpha=1.0)
+            model = linear_model.Ridge(**own)
         elif lesson.task == "classification":
             model = ensemble.RandomForestClassifier(random_state=lesson.seed, **forest)
         else:
@@ -242,6 +246,7 @@ class Boosted:
                 **objective,
                 "learning_rate": 0.05,
                 "num_leaves": 31 if len(lesson.train[1]) >= 2_000 else 7,
+                **lesson.settings,
                 "seed": lesson.seed,
                 "deterministic": True,
                 "force_row_wise": True,

@@ -1,5 +1,6 @@
 """What the models room needs of others: a registry of runs, and gates before an alias."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,12 @@ class Registry(Protocol):
 
     def record(self, run: Run, artifacts: Path) -> Registered:
         """Keep a finished run with its files, and a new version of the model."""
+
+    def keep_runs(self, runs: Sequence[Run]) -> list[str]:
+        """Keep finished runs without files or models; their ids."""
+
+    def forget_runs(self, ids: Sequence[str]) -> None:
+        """Remove runs that nobody will ever see."""
 
     def forget(self, registered: Registered) -> None:
         """Remove a version and its run that nobody will ever see."""

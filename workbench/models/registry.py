@@ -3,6 +3,7 @@
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,41 +35,17 @@ class MlflowRegistry:
 
     def record(self, run: Run, artifacts: Path) -> Registered:
         """See `Registry`."""
-        from mlflow.entities import Metric, Param, RunTag
         from mlflow.exceptions import MlflowException
 
         client = self._client()
         name = f"{run.project}.{run.name}"
         try:
             with self._lock:
-                experiment = client.get_experiment_by_name(run.project)
-                where = (
-                    experiment.experiment_id
-                    if experiment is not None
-                    else client.create_experiment(
-                        run.project,
-                        artifact_location=f"{self._artifacts}/{run.project}"
-                        if self._artifacts
-                        else None,
-                    )
-                )
+                where = self._experiment(run.project)
                 if not client.search_registered_models(f"name = '{name}'"):
                     client.create_registered_model(name)
-            made = client.create_run(where, run_name=run.name)
-            id, at = made.info.run_id, made.info.start_time
-            series = [
-                Metric(key, value, at, int(each["epoch"]))
-                for each in run.epochs
-                for key, value in each.items()
-                if key != "epoch"
-            ]
-            final = [Metric(key, value, at, 0) for key, value in run.metrics.items()]
-            params = [Param(key, str(value)[:6000]) for key, value in run.params.items()]
-            tags = [RunTag(key, value[:8000]) for key, value in run.tags.items()]
-            client.log_batch(id, params=params[:100], tags=tags[:100])
-            told = series + final
-            for start in range(0, len(told), 1_000):
-                client.log_batch(id, metrics=told[start : start + 1_000])
+            made = self._made(where, run)
+            id = made.info.run_id
             client.log_artifacts(id, str(artifacts), "model")
             client.set_terminated(id)
             source = f"{made.info.artifact_uri}/model"
@@ -76,6 +53,27 @@ class MlflowRegistry:
         except MlflowException as error:
             raise _down(self._uri, error) from error
         return Registered(run=id, name=name, version=str(version.version))
+
+    def keep_runs(self, runs: Sequence[Run]) -> list[str]:
+        """See `Registry`."""
+        from mlflow.exceptions import MlflowException
+
+        client, made = self._client(), list[str]()
+        try:
+            for run in runs:
+                with self._lock:
+                    where = self._experiment(run.project)
+                made.append(self._made(where, run).info.run_id)
+                client.set_terminated(made[-1])
+        except MlflowException as error:
+            self.forget_runs(made)
+            raise _down(self._uri, error) from error
+        return made
+
+    def forget_runs(self, ids: Sequence[str]) -> None:
+        """See `Registry`."""
+        for id in ids:
+            self._client().delete_run(id)
 
     def forget(self, registered: Registered) -> None:
         """See `Registry`."""
@@ -122,6 +120,37 @@ class MlflowRegistry:
     def fetch(self, run: str, path: str, folder: Path) -> Path:
         """See `Registry`."""
         return Path(self._client().download_artifacts(run, path, str(folder)))
+
+    def _experiment(self, project: str) -> str:
+        """The id of a project's experiment, which is made if there is none."""
+        client = self._client()
+        found = client.get_experiment_by_name(project)
+        if found is not None:
+            return str(found.experiment_id)
+        place = f"{self._artifacts}/{project}" if self._artifacts else None
+        return str(client.create_experiment(project, artifact_location=place))
+
+    def _made(self, experiment: str, run: Run) -> Any:
+        """A run with what is told of it, not yet ended."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        client = self._client()
+        made = client.create_run(experiment, run_name=run.name)
+        id, at = made.info.run_id, made.info.start_time
+        series = [
+            Metric(key, value, at, int(each["epoch"]))
+            for each in run.epochs
+            for key, value in each.items()
+            if key != "epoch"
+        ]
+        final = [Metric(key, value, at, 0) for key, value in run.metrics.items()]
+        params = [Param(key, str(value)[:6000]) for key, value in run.params.items()]
+        tags = [RunTag(key, value[:8000]) for key, value in run.tags.items()]
+        client.log_batch(id, params=params[:100], tags=tags[:100])
+        told = series + final
+        for start in range(0, len(told), 1_000):
+            client.log_batch(id, metrics=told[start : start + 1_000])
+        return made
 
     def _client(self) -> Any:
         if self._opened is None:

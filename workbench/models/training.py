@@ -1,136 +1,109 @@
 """The work of `models.train`: rows set apart, fitted, measured beside others, kept, registered."""
 
 import json
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from workbench.core import Context, Invalid, Limited, Reporter, new_id
-from workbench.data import Product, products, read_table
-from workbench.graphs import Graph, check, suggest
+from workbench.core import Context, new_id
+from workbench.graphs import Graph
 
 from . import metrics
-from .estimators import CLASSIFIERS, REGRESSORS, Array, Estimator, Lesson, fit_estimator
-from .features import Features, fit
-from .nearby import find_columns
+from .estimators import Array, Estimator, Lesson, fit_estimator
+from .features import Features
 from .ports import Registered, Run, registries
+from .preparing import Given, Prepared, check_architecture, prepare
 from .provenance import code, environment, installed
 from .rows import FILE, UntouchedRows, write_untouched
-from .splits import Parts, split_rows
-from .targets import Target, read_target
+from .settings import Settings, checked_settings
+from .targets import Target
 from .types import Figure, Model, Split, models
 from .verdicts import judge
-
-LARGEST = 500_000_000
-"""Numbers in the table of features: 2 GB of float32."""
-
-TaskChoice = Literal["auto", "classification", "regression"]
 
 
 def train_model(
     ctx: Context,
-    product: str,
-    target: str,
+    given: Given,
     graph: Graph | None,
-    seed: int,
-    estimator: str,
-    name: str,
-    exclude: Sequence[str],
     epochs: int | None,
-    task: TaskChoice,
+    settings: Settings,
 ) -> dict[str, str]:
     """See the action `models.train`."""
     started = time.monotonic()
-    # A later attempt reads what the first one read.
-    product = ctx.job.step("product", lambda: products.get(ctx.store, ctx.project, product).ref)
-    found = products.get(ctx.store, ctx.project, product)
-    wanted = _asked(found, target, estimator, exclude, epochs, graph)
-    name = checked_name(name or f"{found.name}-{target}")
-    ctx.job.progress(0.02, f"reading {found.rows:,} rows")
-    table = read_table(ctx, found, [column.name for column in wanted] + [target])
-    aimed_at = find_columns(found, [target], "target")[0]
-    if task == "auto" and estimator in ("linear", "mean"):
-        task = "regression"
-    elif task == "auto" and estimator in ("logistic", "majority"):
-        task = "classification"
-    aim = read_target(aimed_at, table[target], task, ctx.job.log)
-    known = CLASSIFIERS if aim.task == "classification" else REGRESSORS
-    if estimator not in known:
-        raise Invalid(
-            f"{estimator!r} cannot learn {target}, which is a {aim.task}.",
-            hint=f"Use one of {', '.join(known)}.",
-        )
-    parts = split_rows(aim.rows, seed, aim.values if aim.classes else None)
-    ctx.job.log(parts.split.explained)
-    ctx.job.check()
-    features = fit(table.take(parts.train), wanted)
-    for column, why in features.left_out.items():
-        ctx.job.log(f"{column} is not used: {why}.")
-    if not features.names:
-        why = "; ".join(f"{each}: {told}" for each, told in list(features.left_out.items())[:5])
-        raise Invalid(
-            f"No column of {found.name} is left to learn {target} from ({why or 'all excluded'}).",
-            hint="Exclude less, or register the columns as numbers or categories.",
-        )
-    if len(aim.rows) * len(features.names) > LARGEST:
-        raise Limited(
-            f"{len(aim.rows):,} rows with {len(features.names):,} numbers each are too many.",
-            hint="Use fewer rows, or exclude columns with many categories.",
-        )
-    if graph is None and estimator == "network":
-        graph = suggest(len(features.columns), len(aim.rows), aim.task)
-        ctx.job.log(f"The graph was suggested: {len(graph.nodes)} nodes.")
-    lesson = _lesson(features, table, aim, parts, seed, ctx.job, graph, epochs)
-    ctx.job.progress(0.1, f"training {estimator}")
-    fitted = fit_estimator(estimator, lesson)
-    held = features.transform(table.take(parts.test))
-    truth = aim.values[np.searchsorted(aim.rows, parts.test)]
+    check_architecture(given, graph, epochs)
+    settings = checked_settings(given.estimator, settings)
+    prepared = prepare(ctx, given)
+    lesson = prepared.lesson(ctx.job, prepared.graph(ctx.job, graph), epochs, settings)
+    ctx.job.progress(0.1, f"training {given.estimator}")
+    fitted = fit_estimator(given.estimator, lesson)
+    return {"model": finish(ctx, prepared, lesson, fitted, started).ref}
+
+
+def finish(
+    ctx: Context, prepared: Prepared, lesson: Lesson, fitted: Estimator, started: float
+) -> Model:
+    """Measure what was fitted on the untouched rows, beside others; keep it.
+
+    Args:
+        ctx: The job's.
+        prepared: Rows and columns.
+        lesson: What it learned from.
+        fitted: What is kept.
+        started: When the work began, by `time.monotonic`.
+    """
+    given, aim, parts = prepared.given, prepared.aim, prepared.parts
+    held, truth = prepared.untouched()
     answers, beside = _answers(ctx, fitted, lesson, held)
     ctx.job.progress(0.8, f"measuring on {len(truth):,} untouched rows")
-    told = {each: _measured(aim, truth, answer, seed) for each, answer in answers.items()}
+    told = {each: _measured(aim, truth, answer, given.seed) for each, answer in answers.items()}
     figures = {each: metrics.figures(values) for each, values in told.items()}
     untouched = UntouchedRows(
         parts.test,
         np.array(aim.classes, dtype=object)[truth] if aim.classes else truth,
-        answers[estimator] if aim.classes else None,
-        None if aim.classes else answers[estimator],
+        answers[fitted.kind] if aim.classes else None,
+        None if aim.classes else answers[fitted.kind],
     )
-    model = keep(
+    return keep(
         ctx,
-        features,
+        prepared.features,
         fitted,
         untouched,
-        {"epochs": epochs, "exclude": json.dumps(sorted(exclude)), "name": name},
+        {
+            "epochs": lesson.epochs,
+            "exclude": json.dumps(sorted(given.exclude)),
+            "name": given.name,
+            **{f"settings.{key}": value for key, value in lesson.settings.items()},
+        },
         lambda fields: Model(
             **fields,
-            name=name,
-            estimator=estimator,
+            name=given.name,
+            estimator=fitted.kind,
             task=aim.task,
-            target=target,
+            target=given.target,
             classes=aim.classes,
             positive=aim.positive,
-            inputs=features.fields,
-            product=found.ref,
-            product_digest=found.digest,
+            inputs=prepared.features.fields,
+            product=prepared.product.ref,
+            product_digest=prepared.product.digest,
             split=parts.split,
-            metrics=figures[estimator],
+            metrics=figures[fitted.kind],
             beside={each: figures[each] for each in beside},
-            verdict=judge(estimator, told, len(truth)),
-            seed=seed,
-            graph=graph if estimator == "network" else None,
+            verdict=judge(fitted.kind, told, len(truth)),
+            seed=given.seed,
+            graph=lesson.graph if fitted.kind == "network" else None,
+            settings=dict(lesson.settings),
             parameters=fitted.parameters,
             epochs=fitted.epochs,
             elapsed_s=round(time.monotonic() - started, 2),
         ),
     )
-    return {"model": model.ref}
 
 
 def keep(
@@ -201,72 +174,6 @@ def keep(
     return model
 
 
-def checked_name(name: str) -> str:
-    """A model's name, if it can be one.
-
-    Raises:
-        Invalid: It is too long, or has a sign that means something elsewhere.
-    """
-    if not 1 <= len(name) <= 100 or re.search(r"[/:@'\"%\x00-\x1f]", name) or name != name.strip():
-        raise Invalid(
-            f"A model cannot be named {name!r}.",
-            hint="1 to 100 characters, without / : @ % or quotes, no space at the ends.",
-        )
-    return name
-
-
-def _asked(
-    product: Product,
-    target: str,
-    estimator: str,
-    exclude: Sequence[str],
-    epochs: int | None,
-    graph: Graph | None,
-) -> list[Any]:
-    """The columns to learn from; Invalid if the request makes no sense for this product."""
-    kinds = sorted({*CLASSIFIERS, *REGRESSORS})
-    if estimator not in kinds:
-        raise Invalid(f"There is no estimator {estimator!r}.", hint=f"Known: {', '.join(kinds)}.")
-    if epochs is not None and not 1 <= epochs <= 10_000:
-        raise Invalid(f"{epochs} epochs make no sense.", hint="1 to 10,000.")
-    find_columns(product, [target], "target")
-    find_columns(product, exclude, "exclude")
-    if target in exclude:
-        raise Invalid(f"{target!r} cannot be both target and excluded.", hint="Drop one of them.")
-    if graph is not None:
-        if estimator != "network":
-            raise Invalid(
-                f"{estimator!r} has no graph.", hint="Use estimator='network', or leave graph out."
-            )
-        check(graph)
-    return [each for each in product.columns if each.name != target and each.name not in exclude]
-
-
-def _lesson(
-    features: Features,
-    table: Any,
-    aim: Target,
-    parts: Parts,
-    seed: int,
-    job: Reporter,
-    graph: Graph | None,
-    epochs: int | None,
-) -> Lesson:
-    def part(rows: Array) -> tuple[Array, Array]:
-        return features.transform(table.take(rows)), aim.values[np.searchsorted(aim.rows, rows)]
-
-    return Lesson(
-        task=aim.task,
-        classes=len(aim.classes),
-        train=part(parts.train),
-        validation=part(parts.validation),
-        seed=seed & 0x7FFFFFFF,
-        job=job,
-        graph=graph,
-        epochs=epochs,
-    )
-
-
 def _answers(
     ctx: Context, fitted: Estimator, lesson: Lesson, held: Array
 ) -> tuple[dict[str, Array], list[str]]:
@@ -278,6 +185,7 @@ def _answers(
     )
     beside = [each for each in named if each != fitted.kind]
     answers = {fitted.kind: fitted.predict(held)}
+    lesson = replace(lesson, settings={})
     for place, kind in enumerate(beside):
         ctx.job.progress(0.7 + 0.03 * place, f"beside it: {kind}")
         answers[kind] = fit_estimator(kind, lesson).predict(held)

@@ -78,6 +78,8 @@ class Model(Record):
     """One honest sentence: was it worth it?"""
     seed: int
     graph: Graph | None
+    settings: dict[str, float] = {}
+    """What was set of an estimator that is no network; what is absent had its default."""
     parameters: int
     """Trainable parameters."""
     epochs: int
@@ -104,6 +106,47 @@ class Model(Record):
     def ref(self) -> str:
         """`mdl_…@1`"""
         return f"{self.id}@{self.version}"
+
+
+class Trial(Record):
+    """One set of settings that was tried."""
+
+    number: int
+    state: Literal["done", "stopped", "failed"]
+    """`stopped`: it was behind others after as many passes, and was not pursued."""
+    settings: dict[str, float]
+    values: list[float]
+    """One for each objective of the study; empty if it was stopped or failed."""
+    epochs: int
+    why: str = ""
+    """Why it failed, or was stopped."""
+    elapsed_s: float
+
+
+class Study(Record):
+    """A search for settings: what was tried, and what was best."""
+
+    id: str
+    product: str
+    """`prd_…@0`: what all of them learned from."""
+    target: str
+    estimator: str
+    objectives: list[str]
+    """What was made small, in the order of `values`: `loss`, `parameters`."""
+    searched: dict[str, tuple[float, float]]
+    """Setting → least and largest value."""
+    trials: list[Trial]
+    best: int
+    """The number of the trial with the least loss, whose settings the model was trained with."""
+    front: list[int]
+    """Those that no other trial beats in one objective without being worse in another."""
+    model: str
+    """`mdl_…@0`: trained with the best settings and measured on untouched rows."""
+    seed: int
+    explained: str
+    made_at: datetime
+    made_by: str
+    elapsed_s: float
 
 
 class Prediction(Record):
@@ -140,3 +183,4 @@ class Comparison(Record):
 
 
 models: Shelf[Model] = Shelf("mdl", "model", Model)
+studies: Shelf[Study] = Shelf("std", "study", Study, named=False)

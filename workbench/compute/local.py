@@ -1,0 +1,107 @@
+"""Workers that are processes of the job, with its rights and limits, gone when it ends."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from workbench import memory
+from workbench.core import Context, Invalid
+
+from .ports import Need
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+MIB = 1024 * 1024
+LEAST_MB = 64.0
+"""Below this no worker starts."""
+END_S = 10.0
+
+
+class LocalProcesses:
+    """The engine `local://?workers=2`: at most so many; as many as processors if absent.
+
+    The workers, and nobody else, speak to the scheduler: by TLS with a certificate made for this
+    one cluster, for where no sandbox keeps a job's ports from others.
+    """
+
+    def __init__(self, url: str, home: Path) -> None:
+        told = dict(parse_qsl(urlsplit(url).query))
+        most = told.pop("workers", "") or str(_processors())
+        if told or not most.isdecimal() or int(most) < 1:
+            raise Invalid(
+                f"{url!r} is not how local workers are named.", hint="Write local://?workers=2."
+            )
+        self._most = int(most)
+
+    @contextmanager
+    def open(self, ctx: Context, need: Need) -> "Iterator[Client]":
+        """See `Clusters`."""
+        import dask
+        from distributed import Client, LocalCluster
+        from distributed.security import Security
+
+        check(need)
+        workers = min(need.workers, self._most)
+        scratch = ctx.job.scratch or ctx.folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings = {
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.scheduler.worker-saturation": 1.0,
+            "distributed.comm.retry.count": 0,
+            "distributed.diagnostics.nvml": False,
+            # Dask opens these ports for everybody, and there is nothing to see there.
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
+            "distributed.nanny.pre-spawn-environ": dict.fromkeys(
+                ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), need.threads
+            ),
+        }
+        with (
+            dask.config.set(settings),
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                protocol="tls://",
+                security=Security.temporary(),
+                memory_limit=int(_share(need, workers) * MIB),
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                local_directory=str(scratch),
+                silence_logs=50,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            client.wait_for_workers(workers, timeout=60)
+            yield client
+
+
+def check(need: Need) -> None:
+    """Invalid if the need makes no sense."""
+    if need.workers < 1 or need.threads < 1:
+        raise Invalid(
+            f"{need.workers} workers with {need.threads} threads each make no sense.",
+            hint="At least one of each.",
+        )
+    if need.memory_mb is not None and need.memory_mb < LEAST_MB:
+        raise Invalid(
+            f"A worker cannot work with {need.memory_mb:g} MiB.",
+            hint=f"At least {LEAST_MB:g}.",
+        )
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _share(need: Need, workers: int) -> float:
+    """MiB for each worker: what a process may have, or its share of the machine's memory."""
+    _, limit = memory.used_and_limit()
+    if limit:
+        return min(need.memory_mb or limit / MIB, limit / MIB)
+    import psutil
+
+    return need.memory_mb or float(psutil.virtual_memory().total) / MIB / (workers + 1)

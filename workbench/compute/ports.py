@@ -1,0 +1,55 @@
+"""What a room needs that spreads its work: a Dask cluster, for as long as a job runs."""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from workbench.core import Context, Port, Record
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class Need(Record):
+    """What the work asks for. A worker does one task at a time."""
+
+    workers: int
+    """At least 1."""
+    threads: int = 1
+    """Of each worker, for the libraries that its task calls."""
+    memory_mb: float | None = None
+    """The most a worker may hold, in MiB; None: an equal share of what the job may."""
+
+
+class Clusters(Protocol):
+    """Makes or finds a cluster. Every engine passes tests/ports/test_clusters.py."""
+
+    def open(self, ctx: Context, need: Need) -> "AbstractContextManager[Client]":
+        """A client of a cluster with as many workers as were asked for, or as there are.
+
+        A task whose worker is killed has the error KilledWorker: at once on processes of the job,
+        after `distributed.scheduler.allowed-failures` elsewhere. Durability is the job's, by its
+        steps. Nothing of what was started is left afterwards.
+
+        Args:
+            ctx: Whose job it is.
+            need: What is asked for.
+
+        Raises:
+            Invalid: The need makes no sense.
+            Unavailable: There is no such cluster, or nobody answers there.
+            Refused: Its workers have another version of the Studio, or of Python.
+        """
+
+
+clusters = Port[Clusters](
+    "compute.clusters",
+    default="local://",
+    doc="Where the tasks of a job run: processes of its own, or a Dask scheduler.",
+)
+clusters.engine(
+    "local", "workbench.compute.local:LocalProcesses", hint="Install nexus-workbench[compute]."
+)
+for scheme in ("tcp", "tls"):
+    clusters.engine(
+        scheme, "workbench.compute.scheduler:Scheduler", hint="Install nexus-workbench[compute]."
+    )

@@ -1,0 +1,107 @@
+"""A Dask scheduler that somebody else runs, with workers that share the Studio's version."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import workbench
+from workbench.core import Context, Invalid, Refused, Unavailable
+
+from .local import check
+from .ports import Need
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.security import Security
+
+WAIT_S = 10.0
+"""How long a scheduler may take to answer, and its first worker to be there, in seconds."""
+FILES = ("ca", "cert", "key")
+
+
+class Scheduler:
+    """The engine `tcp://host:8786`, or `tls://host:8786?ca=…&cert=…&key=…` (paths of PEM files).
+
+    Whoever reaches a scheduler runs code on its workers: without TLS it belongs on a network
+    that the Studio alone is on.
+    """
+
+    def __init__(self, url: str, home: Path) -> None:
+        parts = urlsplit(url)
+        told = dict(parse_qsl(parts.query))
+        wanted = set(FILES) if parts.scheme == "tls" else set()
+        if not parts.hostname or not parts.port or set(told) != wanted or parts.username:
+            shape = "tls://host:8786?ca=…&cert=…&key=…" if wanted else "tcp://host:8786"
+            raise Invalid(f"{url!r} is not how a Dask scheduler is named.", hint=f"Write {shape}.")
+        self._address = f"{parts.scheme}://{parts.netloc}"
+        self._files = {name: Path(value) for name, value in told.items()}
+
+    @contextmanager
+    def open(self, ctx: Context, need: Need) -> "Iterator[Client]":
+        """See `Clusters`. What the need says of threads and memory is the workers' own matter."""
+        from distributed import Client
+
+        check(need)
+        try:
+            client = Client(self._address, security=self._security(), timeout=WAIT_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise Unavailable(
+                f"No Dask scheduler answers at {self._address}: {_first(error)}.",
+                hint="Start it, or change the URL of the port compute.clusters.",
+            ) from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=WAIT_S)
+            except TimeoutError as error:
+                raise Unavailable(
+                    f"The Dask scheduler at {self._address} has no worker.",
+                    hint=f"Start some: dask worker {self._address}",
+                ) from error
+            self._check_versions(client)
+            yield client
+
+    def _security(self) -> "Security | None":
+        from distributed.security import Security
+
+        if not self._files:
+            return None
+        for name, file in self._files.items():
+            if not file.is_file():
+                raise Unavailable(
+                    f"The {name} of the Dask scheduler is not there: {file}.",
+                    hint="Change the URL of the port compute.clusters.",
+                )
+        return Security(
+            require_encryption=True,
+            tls_ca_file=str(self._files["ca"]),
+            tls_client_cert=str(self._files["cert"]),
+            tls_client_key=str(self._files["key"]),
+        )
+
+    def _check_versions(self, client: "Client") -> None:
+        ours, hint = _versions(), "Start workers from the Studio's own environment."
+        try:
+            found = client.run(_versions)
+        except ImportError as error:
+            raise Refused(
+                f"A worker at {self._address} has no Studio: {_first(error)}.", hint=hint
+            ) from error
+        for address, theirs in found.items():
+            if theirs != ours:
+                raise Refused(
+                    f"The worker {address} has Python {theirs[0]} and the Studio {theirs[1]}; "
+                    f"here are {ours[0]} and {ours[1]}.",
+                    hint=hint,
+                )
+
+
+def _versions() -> tuple[str, str]:
+    """Python's and the Studio's version, here or on a worker."""
+    return ".".join(map(str, sys.version_info[:2])), workbench.__version__
+
+
+def _first(error: Any) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
