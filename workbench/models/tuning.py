@@ -68,7 +68,7 @@ def tune_model(
         searched={each.name: (each.low, each.high) for each in searching.space(given.estimator)},
         trials=tried,
         best=best.number,
-        front=search.front(),
+        front=front(tried),
         model=model.ref,
         seed=given.seed,
         explained=_explained(tried, best),
@@ -152,16 +152,6 @@ class Search:
                 hint="Train once without a search, and look at what it says.",
             )
         return tried
-
-    def front(self) -> list[int]:
-        """The numbers of the trials that no other beats in everything."""
-        done = [each for each in self._done if each.state == "done"]
-        values = np.array([each.values for each in done])
-        return sorted(
-            each.number
-            for each, own in zip(done, values, strict=True)
-            if not ((values <= own).all(axis=1) & (values < own).any(axis=1)).any()
-        )
 
     def _one(self, client: "Client", data: Any, number: int) -> None:
         fresh = False
@@ -264,6 +254,17 @@ class Search:
         if behind:
             # In the client's own thread this is a task of it, which nobody has to wait for.
             Event(stop_name(self._topic, told["trial"]), client).set()
+
+
+def front(trials: Sequence[Trial]) -> list[int]:
+    """The numbers of the trials that no other beats in one objective and equals in the rest."""
+    done = [each for each in trials if each.state == "done"]
+    values = np.array([each.values for each in done])
+    return [
+        each.number
+        for each, own in zip(done, values, strict=True)
+        if not ((values <= own).all(axis=1) & (values < own).any(axis=1)).any()
+    ]
 
 
 def _check(given: Given, trials: int, workers: int, objectives: Sequence[str]) -> None:

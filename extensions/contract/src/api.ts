@@ -1054,6 +1054,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/studies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This project's searches for settings, newest first.
+         * @description This project's searches for settings, newest first.
+         *
+         *     Args:
+         *         limit: At most how many, 1 to 1000.
+         *         after: The `next` of the page before.
+         */
+        get: operations["models.list_studies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/studys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A search for settings: what was tried, what was best, what no other beats.
+         * @description A search for settings: what was tried, what was best, what no other beats.
+         *
+         *     Args:
+         *         id: The study's id.
+         */
+        get: operations["models.get_study"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models:compare": {
         parameters: {
             query?: never;
@@ -1243,8 +1290,50 @@ export interface paths {
          *         exclude: Columns the model must not see.
          *         epochs: The most passes over the training rows, for a network; the graph's if absent.
          *         task: `classification`, `regression`, or `auto` to decide by the target.
+         *         settings: Of an estimator that is no network, by the names its library has: `num_leaves`
+         *             of `lightgbm`, `max_features` of `forest`, `C` of `logistic`. A network has its own
+         *             in the graph.
          */
         post: operations["models.train"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models:tune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search for the settings of a model, several at a time, and register the best one.
+         * @description Search for the settings of a model, several at a time, and register the best one.
+         *
+         *     The first trial has the usual settings. Each is measured on the rows that stop the training;
+         *     the model that comes of the best is measured on rows that no trial saw. What was tried stays
+         *     tried if the job's process is killed.
+         *
+         *     Args:
+         *         product: Id, `id@version` or name of the product.
+         *         target: The column to predict. Rows without it are left out.
+         *         estimator: `network`, `lightgbm`, `forest`, `logistic` (for classes) or `linear`.
+         *         trials: How many settings are tried, 2 to 1,000.
+         *         workers: How many at a time, 1 to 64; on this machine at most one for each processor.
+         *         objectives: `loss`, or `loss` and `parameters` to see which small models are nearly as
+         *             good: then no trial is stopped early, and the study has a front.
+         *         seed: Sets the rows apart and starts everything random. With several workers what is
+         *             tried depends on which is quicker, too.
+         *         name: The model's name; `<product>-<target>` if empty.
+         *         exclude: Columns the model must not see.
+         *         epochs: The most passes over the training rows, for a network; 200 if absent.
+         *         task: `classification`, `regression`, or `auto` to decide by the target.
+         */
+        post: operations["models.tune"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3554,6 +3643,13 @@ export interface components {
             run: string;
             /** Seed */
             seed: number;
+            /**
+             * Settings
+             * @default {}
+             */
+            settings: {
+                [key: string]: number;
+            };
             split: components["schemas"]["Split"] | null;
             /** Target */
             target: string;
@@ -3715,6 +3811,14 @@ export interface components {
              */
             seed?: number;
             /**
+             * Settings
+             * @description Of an estimator that is no network, by the names its library has: `num_leaves` of `lightgbm`, `max_features` of `forest`, `C` of `logistic`. A network has its own in the graph.
+             * @default {}
+             */
+            settings?: {
+                [key: string]: number;
+            };
+            /**
              * Target
              * @description The column to predict. Rows without it are left out.
              */
@@ -3726,6 +3830,75 @@ export interface components {
              * @enum {string}
              */
             task?: "auto" | "classification" | "regression";
+        };
+        /** ModelsTuneRequest */
+        ModelsTuneRequest: {
+            /**
+             * Epochs
+             * @description The most passes over the training rows, for a network; 200 if absent.
+             */
+            epochs?: number | null;
+            /**
+             * Estimator
+             * @description `network`, `lightgbm`, `forest`, `logistic` (for classes) or `linear`.
+             * @default network
+             */
+            estimator?: string;
+            /**
+             * Exclude
+             * @description Columns the model must not see.
+             * @default []
+             */
+            exclude?: string[];
+            /**
+             * Name
+             * @description The model's name; `<product>-<target>` if empty.
+             * @default
+             */
+            name?: string;
+            /**
+             * Objectives
+             * @description `loss`, or `loss` and `parameters` to see which small models are nearly as good: then no trial is stopped early, and the study has a front.
+             * @default [
+             *       "loss"
+             *     ]
+             */
+            objectives?: ("loss" | "parameters")[];
+            /**
+             * Product
+             * @description Id, `id@version` or name of the product.
+             */
+            product: string;
+            /**
+             * Seed
+             * @description Sets the rows apart and starts everything random. With several workers what is tried depends on which is quicker, too.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Target
+             * @description The column to predict. Rows without it are left out.
+             */
+            target: string;
+            /**
+             * Task
+             * @description `classification`, `regression`, or `auto` to decide by the target.
+             * @default auto
+             * @enum {string}
+             */
+            task?: "auto" | "classification" | "regression";
+            /**
+             * Trials
+             * @description How many settings are tried, 2 to 1,000.
+             * @default 30
+             */
+            trials?: number;
+            /**
+             * Workers
+             * @description How many at a time, 1 to 64; on this machine at most one for each processor.
+             * @default 2
+             */
+            workers?: number;
         };
         /**
          * Moved
@@ -3902,6 +4075,13 @@ export interface components {
         Page_StudioSession_: {
             /** Items */
             items: components["schemas"]["StudioSession"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Study] */
+        Page_Study_: {
+            /** Items */
+            items: components["schemas"]["Study"][];
             /** Next */
             next: string | null;
         };
@@ -4575,6 +4755,50 @@ export interface components {
             until: string;
         };
         /**
+         * Study
+         * @description A search for settings: what was tried, and what was best.
+         */
+        Study: {
+            /** Best */
+            best: number;
+            /** Elapsed S */
+            elapsed_s: number;
+            /** Estimator */
+            estimator: string;
+            /** Explained */
+            explained: string;
+            /** Front */
+            front: number[];
+            /** Id */
+            id: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            /** Model */
+            model: string;
+            /** Objectives */
+            objectives: string[];
+            /** Product */
+            product: string;
+            /** Searched */
+            searched: {
+                [key: string]: [
+                    number,
+                    number
+                ];
+            };
+            /** Seed */
+            seed: number;
+            /** Target */
+            target: string;
+            /** Trials */
+            trials: components["schemas"]["Trial"][];
+        };
+        /**
          * Sweep
          * @description What was thrown away because its time was over.
          */
@@ -4627,6 +4851,34 @@ export interface components {
             resolved_at: string | null;
             /** Resolved By */
             resolved_by: string | null;
+        };
+        /**
+         * Trial
+         * @description One set of settings that was tried.
+         */
+        Trial: {
+            /** Elapsed S */
+            elapsed_s: number;
+            /** Epochs */
+            epochs: number;
+            /** Number */
+            number: number;
+            /** Settings */
+            settings: {
+                [key: string]: number;
+            };
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "done" | "stopped" | "failed";
+            /** Values */
+            values: number[];
+            /**
+             * Why
+             * @default
+             */
+            why: string;
         };
         /**
          * Verification
@@ -4800,6 +5052,7 @@ export type ModelsPredictRequest = components['schemas']['ModelsPredictRequest']
 export type ModelsPromoteRequest = components['schemas']['ModelsPromoteRequest'];
 export type ModelsSuggestGraphRequest = components['schemas']['ModelsSuggestGraphRequest'];
 export type ModelsTrainRequest = components['schemas']['ModelsTrainRequest'];
+export type ModelsTuneRequest = components['schemas']['ModelsTuneRequest'];
 export type Moved = components['schemas']['Moved'];
 export type Node = components['schemas']['Node'];
 export type OperationsFindLogsRequest = components['schemas']['OperationsFindLogsRequest'];
@@ -4823,6 +5076,7 @@ export type PageReport = components['schemas']['Page_Report_'];
 export type PageSchedule = components['schemas']['Page_Schedule_'];
 export type PageServer = components['schemas']['Page_Server_'];
 export type PageStudioSession = components['schemas']['Page_StudioSession_'];
+export type PageStudy = components['schemas']['Page_Study_'];
 export type PageThread = components['schemas']['Page_Thread_'];
 export type Parameter = components['schemas']['Parameter'];
 export type Part = components['schemas']['Part'];
@@ -4861,9 +5115,11 @@ export type Server = components['schemas']['Server'];
 export type Session = components['schemas']['Session'];
 export type Split = components['schemas']['Split'];
 export type StudioSession = components['schemas']['StudioSession'];
+export type Study = components['schemas']['Study'];
 export type Sweep = components['schemas']['Sweep'];
 export type Thread = components['schemas']['Thread'];
 export type ThreadState = components['schemas']['ThreadState'];
+export type Trial = components['schemas']['Trial'];
 export type Verification = components['schemas']['Verification'];
 export type Welcome = components['schemas']['Welcome'];
 export type Written = components['schemas']['Written'];
@@ -6438,6 +6694,74 @@ export interface operations {
             };
         };
     };
+    "models.list_studies": {
+        parameters: {
+            query?: {
+                /** @description At most how many, 1 to 1000. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Study_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "models.get_study": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Study"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "models.compare": {
         parameters: {
             query?: never;
@@ -6646,6 +6970,39 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ModelsTrainRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "models.tune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelsTuneRequest"];
             };
         };
         responses: {
