@@ -78,6 +78,8 @@ class Action:
         method, _, noun = self.verb.partition("_")
         root = f"/api/v1/{self.capability}"
         plural = noun if noun.endswith("s") or noun == "people" else f"{noun}s"
+        if re.search("[^aeiou]y$", noun):
+            plural = f"{noun[:-1]}ies"
         crud = {
             "get": ("GET", f"{root}/{plural}/{{id}}"),
             "list": ("GET", f"{root}/{plural}"),

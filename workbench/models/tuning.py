@@ -170,7 +170,7 @@ class Search:
             done = [each for each in self._done if each.state == "done"]
             best = min((each.values[0] for each in done), default=float("nan"))
             if trial.state == "done":
-                self._ctx.job.metric(trial=number, loss=trial.values[0], best_loss=best)
+                self._ctx.job.metric(tried=len(self._done), loss=trial.values[0], best_loss=best)
             elif fresh:
                 self._ctx.job.log(f"Trial {number} {trial.state}: {trial.why}.")
             self._ctx.job.progress(

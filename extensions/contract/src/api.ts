@@ -1078,7 +1078,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/models/studys/{id}": {
+    "/api/v1/models/studies/{id}": {
         parameters: {
             query?: never;
             header?: never;

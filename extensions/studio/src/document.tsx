@@ -31,6 +31,7 @@ export function pageTitle(page: PageName, trans: TranslationBundle): string {
     model: trans.__('Model'),
     compare: trans.__('Compare models'),
     report: trans.__('Report'),
+    study: trans.__('Search for settings'),
     record: trans.__('Record')
   }[page];
 }

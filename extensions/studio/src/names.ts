@@ -9,6 +9,7 @@ export const PAGES = [
   'model',
   'compare',
   'report',
+  'study',
   'record'
 ] as const;
 export type PageName = (typeof PAGES)[number];

@@ -14,5 +14,6 @@ export const pages: Record<PageName, () => Promise<PageView>> = {
   model: async () => (await import('./pages/model.tsx')).default,
   compare: async () => (await import('./pages/compare.tsx')).default,
   report: async () => (await import('./pages/report.tsx')).default,
+  study: async () => (await import('./pages/study.tsx')).default,
   record: async () => (await import('./pages/record.tsx')).default
 };

@@ -43,6 +43,7 @@ const OPENS: [prefix: string, page: PageName][] = [
   ['prd_', 'product'],
   ['mdl_', 'model'],
   ['rpt_', 'report'],
+  ['std_', 'study'],
   ['job_', 'job']
 ];
 
@@ -92,6 +93,8 @@ export interface Told {
   progress: number | null;
   note: string;
   state: string;
+  /** Whether an attempt began, and has told no figures yet. */
+  again: boolean;
 }
 
 export const NOTHING_TOLD: Told = {
@@ -101,10 +104,11 @@ export const NOTHING_TOLD: Told = {
   log: [],
   progress: null,
   note: '',
-  state: ''
+  state: '',
+  again: false
 };
 
-const AXES = ['epoch', 'iteration', 'step', 'round'];
+const AXES = ['epoch', 'iteration', 'step', 'round', 'tried'];
 const LOG_LINES = 2000;
 
 /** What a job has told, with more lines of it. A line that was told before changes nothing. */
@@ -114,16 +118,24 @@ export function hear(told: Told, lines: readonly Line[]): Told {
     return told;
   }
   const series = new Map(told.series);
-  let { axis, progress, note, state } = told;
+  let { axis, progress, note, state, again } = told;
   const log = [...told.log];
   for (const line of fresh) {
     if (line.kind === 'metric') {
       const found = AXES.find(name => name in line.values);
       axis = found ?? axis;
+      if (again && !found) {
+        // What has no axis is told from the start.
+        series.clear();
+      }
+      again = false;
       for (const [name, value] of Object.entries(line.values)) {
-        const x = (found ? line.values[found] : series.get(name)?.length) ?? 0;
+        const before = series.get(name) ?? [];
+        const x = (found ? line.values[found] : before.length) ?? 0;
         if (name !== found && Number.isFinite(value)) {
-          series.set(name, [...(series.get(name) ?? []), [x, value]]);
+          // A new attempt goes on after its last checkpoint: it tells anew what came later.
+          const kept = x > (before.at(-1)?.[0] ?? -1) ? before : before.filter(each => each[0] < x);
+          series.set(name, [...kept, [x, value]]);
         }
       }
     } else if (line.kind === 'progress') {
@@ -131,17 +143,14 @@ export function hear(told: Told, lines: readonly Line[]): Told {
       note = line.text || note;
     } else if (line.kind === 'state') {
       state = line.text;
-      if (state === 'running') {
-        // A new attempt tells its figures from the start.
-        series.clear();
-      }
+      again = again || state === 'running';
     }
     if (line.kind !== 'metric' && line.text) {
       log.push({ seq: line.seq, at: line.at, text: line.text });
     }
   }
   const seq = fresh.reduce((most, line) => Math.max(most, line.seq), told.seq);
-  return { seq, series, axis, log: log.slice(-LOG_LINES), progress, note, state };
+  return { seq, series, axis, log: log.slice(-LOG_LINES), progress, note, state, again };
 }
 
 /** Series that belong in one chart: the losses together, then each other unit by itself. */

@@ -11,6 +11,7 @@ export function jobTitle(
   const kind =
     {
       'models.train': trans.__('Train'),
+      'models.tune': trans.__('Search settings'),
       'ethics.assess': trans.__('Assess'),
       'tour.run': trans.__('Tour')
     }[job.action] ?? job.action;
@@ -54,6 +55,7 @@ export function referenceName(kind: string, trans: TranslationBundle): string {
       product: trans.__('data product'),
       model: trans.__('model'),
       report: trans.__('report'),
+      study: trans.__('search'),
       job: trans.__('job'),
       project: trans.__('project')
     }[kind] ?? kind

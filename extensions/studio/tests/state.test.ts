@@ -114,6 +114,22 @@ test('a line told twice changes nothing, a new attempt begins its curves again',
   assert.deepEqual(again.series.get('loss'), [[0, 9]]);
 });
 
+test('an attempt that goes on after a checkpoint goes on with its curves', () => {
+  const told = hear(NOTHING_TOLD, [
+    line(1, 'state', 'running'),
+    ...[1, 2, 3].map(epoch => line(epoch + 1, 'metric', '', { epoch, loss: 1 / epoch })),
+    line(5, 'state', 'running'),
+    line(6, 'metric', '', { epoch: 3, loss: 0.3 }),
+    line(7, 'metric', '', { epoch: 4, loss: 0.25 })
+  ]);
+  assert.deepEqual(told.series.get('loss'), [
+    [1, 1],
+    [2, 0.5],
+    [3, 0.3],
+    [4, 0.25]
+  ]);
+});
+
 test('figures of different units are in charts of their own', () => {
   const told = hear(NOTHING_TOLD, [
     line(1, 'metric', '', { epoch: 1, loss: 1, accuracy: 0.5, validation_accuracy: 0.4 })

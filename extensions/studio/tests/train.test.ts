@@ -141,7 +141,8 @@ test('the request names the estimator as the task calls it, and refuses what is 
     exclude: ['price', 'sex'],
     name: ' p ',
     seed: '7',
-    epochs: '5'
+    epochs: '5',
+    trials: '1'
   };
   const made = request(form, 'regression', suggested);
   assert.ok('body' in made);
@@ -154,4 +155,30 @@ test('the request names the estimator as the task calls it, and refuses what is 
   assert.deepEqual(request(form, null, null), { wrong: 'task' });
   assert.ok('body' in request({ ...form, task: 'regression' }, null, null));
   assert.deepEqual(request({ ...form, target: '' }, 'regression', null), { wrong: 'target' });
+});
+
+test('more than one setting to try is a search, which has no graph', () => {
+  const form: Form = {
+    product: 'prd_1@0',
+    target: 'y',
+    estimator: 'network',
+    task: 'auto',
+    exclude: [],
+    name: '',
+    seed: '0',
+    epochs: '5',
+    trials: '20'
+  };
+  const made = request(form, 'classification', suggested);
+  assert.ok('action' in made && made.action === 'models:tune');
+  assert.equal(made.body.trials, 20);
+  assert.equal(made.body.epochs, 5);
+  assert.equal('graph' in made.body, false);
+  const plain = request({ ...form, trials: '1' }, 'classification', suggested);
+  assert.ok('action' in plain && plain.action === 'models:train' && plain.body.graph);
+  for (const trials of ['0', '-1', '2.5', '1001', 'many']) {
+    assert.deepEqual(request({ ...form, trials }, 'classification', null), { wrong: 'trials' });
+  }
+  const constant = request({ ...form, estimator: 'majority', trials: '20' }, 'classification', null);
+  assert.ok('action' in constant && constant.action === 'models:train');
 });

@@ -1,6 +1,13 @@
 /** What the training page knows: the estimators, the hidden layers of a graph, the drawing of it. */
 
-import type { Column, Graph, ModelsTrainRequest, Node, Profile } from '@nexus-workbench/contract';
+import type {
+  Column,
+  Graph,
+  ModelsTrainRequest,
+  ModelsTuneRequest,
+  Node,
+  Profile
+} from '@nexus-workbench/contract';
 import { leak } from './product.state.ts';
 
 export type Task = 'classification' | 'regression';
@@ -262,14 +269,38 @@ export interface Form {
   name: string;
   seed: string;
   epochs: string;
+  /** How many settings are tried; one of them is no search. */
+  trials: string;
 }
+
+/** The most settings that a search tries. */
+export const MOST_TRIALS = 1_000;
+
+/** Whether an estimator has settings that can be searched. */
+export function searchable(estimator: Estimator): boolean {
+  return estimator !== 'majority';
+}
+
+/** How many settings the form asks for: 1 is no search, NaN no number. */
+export function trialsOf(form: Pick<Form, 'trials' | 'estimator'>): number {
+  if (!searchable(form.estimator) || form.trials.trim() === '') {
+    return 1;
+  }
+  const trials = Number(form.trials);
+  return Number.isInteger(trials) && trials >= 1 && trials <= MOST_TRIALS ? trials : NaN;
+}
+
+/** What the form asks of which action. */
+export type Asked =
+  | { action: 'models:train'; body: ModelsTrainRequest }
+  | { action: 'models:tune'; body: ModelsTuneRequest };
 
 /** The request, or the sentence-key of what is wrong with the form. */
 export function request(
   form: Form,
   guessed: Task | null,
   graph: Graph | null
-): { body: ModelsTrainRequest } | { wrong: 'target' | 'task' | 'seed' | 'epochs' } {
+): Asked | { wrong: 'target' | 'task' | 'seed' | 'epochs' | 'trials' } {
   const seed = Number(form.seed);
   const epochs = form.epochs.trim() === '' ? null : Number(form.epochs);
   if (!form.target) {
@@ -281,23 +312,28 @@ export function request(
   if (epochs !== null && (!Number.isInteger(epochs) || epochs < 1 || epochs > 10_000)) {
     return { wrong: 'epochs' };
   }
+  const trials = trialsOf(form);
+  if (Number.isNaN(trials)) {
+    return { wrong: 'trials' };
+  }
   const task = form.task === 'auto' ? guessed : form.task;
   if (task === null) {
     return { wrong: 'task' };
   }
-  return {
-    body: {
-      product: form.product,
-      target: form.target,
-      estimator: serviceName(form.estimator, task),
-      task,
-      exclude: form.exclude.filter(column => column !== form.target),
-      name: form.name.trim(),
-      seed,
-      ...(form.estimator === 'network' && graph ? { graph } : {}),
-      ...(form.estimator === 'network' && epochs !== null ? { epochs } : {})
-    }
+  const network = form.estimator === 'network';
+  const body = {
+    product: form.product,
+    target: form.target,
+    estimator: serviceName(form.estimator, task),
+    task,
+    exclude: form.exclude.filter(column => column !== form.target),
+    name: form.name.trim(),
+    seed,
+    ...(network && epochs !== null ? { epochs } : {})
   };
+  return trials > 1
+    ? { action: 'models:tune', body: { ...body, trials } }
+    : { action: 'models:train', body: { ...body, ...(network && graph ? { graph } : {}) } };
 }
 
 function whole(value: unknown, otherwise: number): number {

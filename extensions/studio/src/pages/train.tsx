@@ -1,7 +1,7 @@
 /** Train a model on a product: what is predicted, from which columns, by what. */
 
 import { useEffect, useState, type JSX } from 'react';
-import type { Graph, ModelsTrainRequest, Product } from '@nexus-workbench/contract';
+import type { Graph, Product } from '@nexus-workbench/contract';
 import type { PageProps, StudioContext } from '../context.ts';
 import { Button, Empty, ErrorNote, Field, Loading, SameAs, useLoad } from '../parts/index.ts';
 import { css } from '../tokens.ts';
@@ -10,12 +10,16 @@ import { HiddenLayers, Network } from './network.tsx';
 import { python } from '../same.ts';
 import {
   ESTIMATORS,
+  MOST_TRIALS,
   guessTarget,
   guessTask,
   hiddenOf,
   reasons,
   request,
+  searchable,
   suggestedOut,
+  trialsOf,
+  type Asked,
   type Estimator,
   type Form,
   type Reason,
@@ -64,7 +68,8 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
     exclude: [],
     name: '',
     seed: '0',
-    epochs: ''
+    epochs: '',
+    trials: '1'
   }));
   const [chosen, setChosen] = useState<string[] | null>(null);
   const [edited, setEdited] = useState<Graph | null>(null);
@@ -98,6 +103,7 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
   const graph = edited ?? suggestion.data ?? null;
   const made = request({ ...form, exclude }, guessed, edited);
   const wrong = 'wrong' in made ? made.wrong : '';
+  const search = trialsOf(form) > 1;
   // Which columns are keys, and often the task too, is not known before the profile is there.
   const waiting = profile.loading && (chosen === null || form.task === 'auto');
 
@@ -125,7 +131,10 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
     setBusy(true);
     setError(null);
     try {
-      const job = await client.post('/api/v1/models:train', made.body);
+      const job =
+        made.action === 'models:tune'
+          ? await client.post('/api/v1/models:tune', made.body)
+          : await client.post('/api/v1/models:train', made.body);
       studio.open('job', job.id);
     } catch (problem) {
       setError(problem);
@@ -222,6 +231,28 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
               onChange={event => put({ seed: event.target.value })}
             />
           </Field>
+          {searchable(estimator) && (
+            <Field
+              label={trans.__('Settings to try')}
+              hint={trans.__(
+                'More than one is a search: the best on the rows that stop the training is trained.'
+              )}
+              error={
+                wrong === 'trials'
+                  ? trans.__('A whole number from 1 to %1.', MOST_TRIALS.toLocaleString())
+                  : null
+              }
+            >
+              <input
+                type="number"
+                min={1}
+                max={MOST_TRIALS}
+                step={1}
+                value={form.trials}
+                onChange={event => put({ trials: event.target.value })}
+              />
+            </Field>
+          )}
           {estimator === 'network' && (
             <Field
               label={trans.__('Epochs at most')}
@@ -279,9 +310,16 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
       {estimator === 'network' && (
         <section className={css.section}>
           <h2>{trans.__('The network')}</h2>
-          {suggestion.error && <ErrorNote error={suggestion.error} retry={suggestion.reload} />}
-          {suggestion.loading && <Loading what={trans.__('a graph that fits the table')} />}
-          {graph && (
+          {search && (
+            <p>
+              {trans.__(
+                'The search chooses layers, width, dropout, learning rate, weight decay and batch size. The first it tries is the suggested network.'
+              )}
+            </p>
+          )}
+          {!search && suggestion.error && <ErrorNote error={suggestion.error} retry={suggestion.reload} />}
+          {!search && suggestion.loading && <Loading what={trans.__('a graph that fits the table')} />}
+          {!search && graph && (
             <GraphPart
               studio={studio}
               graph={graph}
@@ -301,11 +339,15 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
       {error !== null && <ErrorNote error={error} />}
       <div className={css.row}>
         <Button kind="primary" type="submit" disabled={busy || waiting || wrong !== ''}>
-          {busy ? trans.__('Starting …') : trans.__('Train')}
+          {busy
+            ? trans.__('Starting …')
+            : search
+              ? trans.__('Search, then train the best')
+              : trans.__('Train')}
         </Button>
         {waiting && <span role="status">{trans.__('Looking at what the columns hold …')}</span>}
       </div>
-      {'body' in made && <SameAs code={code(made.body)} />}
+      {'body' in made && <SameAs code={code(made)} />}
     </form>
   );
 }
@@ -349,10 +391,10 @@ function GraphPart(props: {
 }
 
 /** The request in Python; a changed graph stands before it. */
-function code(body: ModelsTrainRequest): string {
+function code({ action, body }: Asked): string {
   const told = Object.entries(body).map(([name, value]) =>
     name === 'graph' ? 'graph=graph' : `${name}=${python(value)}`
   );
-  const graph = body.graph ? `graph = ${python(body.graph)}\n` : '';
-  return `${graph}wb.models.train(${told.join(', ')})`;
+  const graph = 'graph' in body ? `graph = ${python(body.graph)}\n` : '';
+  return `${graph}wb.${action.replace(':', '.')}(${told.join(', ')})`;
 }
