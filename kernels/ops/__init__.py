@@ -6,8 +6,31 @@ short and says what is computed, and one function that computes it on the device
 (`device` has the rules).
 """
 
+from .bootstrap import Bootstrap, bootstrap_counts
 from .device import DeviceUnavailable
 from .game import ShapleyValues
+from .group_count import GroupCounts, count_groups
+from .layout import lay_out_graph
+from .permutation import PermutationTest, permutation_test
+from .quantiles import nan_quantiles
 from .shapley import exact_shapley
+from .shapley_sampled import SampledShapleyValues, sampled_shapley
+from .summarise import LayerSummary, summarise_layer
 
-__all__ = ["DeviceUnavailable", "ShapleyValues", "exact_shapley"]
+__all__ = [
+    "Bootstrap",
+    "DeviceUnavailable",
+    "GroupCounts",
+    "LayerSummary",
+    "PermutationTest",
+    "SampledShapleyValues",
+    "ShapleyValues",
+    "bootstrap_counts",
+    "count_groups",
+    "exact_shapley",
+    "lay_out_graph",
+    "nan_quantiles",
+    "permutation_test",
+    "sampled_shapley",
+    "summarise_layer",
+]

@@ -12,7 +12,7 @@ The rules of every function here:
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 Array = np.ndarray[Any, Any]
-Given: TypeAlias = "Array | torch.Tensor"
+Given: TypeAlias = Union[Array, "torch.Tensor"]
 """What a function takes and gives back."""
 
 Device: TypeAlias = "str | torch.device | None"
@@ -58,6 +58,8 @@ class Place:
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
             raise ValueError(f"{name} is {array.dtype}; real numbers are needed.")
         array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+        # One number counts as contiguous whatever its stride, which torch does not take.
+        array = array.copy() if min(array.strides, default=0) < 0 else array
         return torch.from_numpy(array).to(self.device, dtype)
 
     def give(self, found: "torch.Tensor") -> Given:

@@ -23,7 +23,7 @@ Ask = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 ArrayModel = Callable[[Array], Array]
 """The same for NumPy, for the twins."""
 
-CACHE, CARD = 2**21, 2**28
+CACHE, CARD = 2**22, 2**28
 """Bytes made at once unless said otherwise: what a CPU's cache holds, and a part of a GPU."""
 
 

@@ -74,8 +74,9 @@ def exact_shapley(
         rows: [n, d], 1 <= d <= 20, n >= 0.
         background: [m, d], m >= 1.
         device: Where to compute; see `device`.
-        memory: Bytes of the masked rows (or of the first layer's answers for them) made at once;
-            the other layers' answers come on top. None: 2 MiB on a CPU, 256 MiB on CUDA.
+        memory: Bytes made at once of masked rows, reckoned at eight numbers a feature for what f
+            makes of them (where it is split, at the first layer's width); a guide, not a limit,
+            for f itself. None: 4 MiB on a CPU, 256 MiB on CUDA.
 
     Returns:
         phi and base as in `reference`, float64.
@@ -95,7 +96,7 @@ def exact_shapley(
     first, rest = _first_layer(f)
     with torch.no_grad():
         phi = torch.zeros(n, d, len(played.base), dtype=torch.float64, device=played.place.device)
-        width = d if first is None else max(d, first.out_features)
+        width = 8 * d if first is None else max(d, first.out_features)
         some, behind, few = played.blocks(2**d, width)
         for start in range(0, 2**d, few):
             ids = torch.arange(start, start + few, device=played.place.device)
