@@ -49,6 +49,7 @@ class Place:
             ValueError: It holds no real numbers.
         """
         import torch
+        from torch.utils.dlpack import from_dlpack
 
         if isinstance(given, torch.Tensor):
             if given.is_complex():
@@ -57,10 +58,11 @@ class Place:
         array = np.asarray(given)
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
             raise ValueError(f"{name} is {array.dtype}; real numbers are needed.")
-        array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+        array = np.require(array, array.dtype.newbyteorder("="), ["C"])
         # One number counts as contiguous whatever its stride, which torch does not take.
         array = array.copy() if min(array.strides, default=0) < 0 else array
-        return torch.from_numpy(array).to(self.device, dtype)
+        # Unlike from_numpy this takes what may not be written to (Arrow's columns) without a copy.
+        return from_dlpack(array).to(self.device, dtype)
 
     def give(self, found: "torch.Tensor") -> Given:
         """What was computed, in the form the caller gave."""

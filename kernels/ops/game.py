@@ -164,7 +164,8 @@ def game(model: Model, rows: Given, background: Given, device: Device, memory: i
     x, b = (each.to(dtype) for each in taken)
     memory = memory if memory is not None else CARD if where.device.type == "cuda" else CACHE
     with torch.no_grad():
-        answers = model(b)
+        # A layer may work in place, on what is the caller's.
+        answers = model(b.clone())
         if not isinstance(answers, torch.Tensor) or not (
             answers.shape == b.shape[:1] or (answers.ndim == 2 and len(answers) == len(b))
         ):

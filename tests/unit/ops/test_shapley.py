@@ -156,6 +156,13 @@ def test_views_of_any_strides_are_taken_and_not_written_to() -> None:
     np.testing.assert_array_equal(wide, kept)
 
 
+def test_layers_that_work_in_place_leave_what_was_given() -> None:
+    rows, background = torch.ones(2, 3) * -1, torch.ones(2, 3) * -2
+    phi, base = exact_shapley(nn.ReLU(inplace=True), rows, background)
+    assert not phi.any() and not base.any()
+    assert (rows == -1).all() and (background == -2).all()
+
+
 def test_a_hook_is_not_passed_by() -> None:
     """A plain network is split only where nothing comes between its layers."""
     model = network([4, 6, 2], "ReLU", 1, torch.float64)
