@@ -69,12 +69,13 @@ class Game:
     base: "torch.Tensor"
     flat: bool
 
-    def blocks(self, coalitions: int, width: int) -> tuple[int, int, int]:
+    def blocks(self, coalitions: int, width: int, least: int = 1) -> tuple[int, int, int]:
         """How many rows, background rows and coalitions are answered at once.
 
         Args:
             coalitions: How many there are.
             width: Numbers that are made of one masked row.
+            least: Coalitions that have to be answered together, whatever they take.
 
         Raises:
             ValueError: The memory allowed does not hold a single masked row.
@@ -85,7 +86,7 @@ class Game:
             raise ValueError(f"memory={self.memory} bytes; one masked row takes {need} bytes.")
         # Several background rows per block: a block of coalitions is weighed once for all.
         few = min(coalitions, max(1, room // min(len(self.background), 8)))
-        few = 2 ** (few.bit_length() - 1)
+        few = max(least, 2 ** (few.bit_length() - 1))
         behind = max(1, min(len(self.background), room // few))
         return max(1, min(len(self.rows), room // (few * behind))), behind, few
 

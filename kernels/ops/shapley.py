@@ -147,11 +147,30 @@ def _first_layer(f: Model) -> "tuple[torch.nn.Linear | None, Callable[..., torch
 
     if type(f) is not nn.Sequential or not len(f) or type(f[0]) is not nn.Linear:
         return None, f
-    changed = any(
-        "forward" in vars(each) or each._forward_hooks or each._forward_pre_hooks
-        for each in (f, f[0])
-    )
-    return (None, f) if changed else (f[0], f[1:])
+    return (None, f) if _hooked(f) or _hooked(f[0]) else (f[0], _following(f))
+
+
+def _hooked(layer: "torch.nn.Module") -> bool:
+    """Whether a layer does something else than its type says."""
+    return bool("forward" in vars(layer) or layer._forward_hooks or layer._forward_pre_hooks)
+
+
+def _following(f: "torch.nn.Sequential") -> "Callable[[torch.Tensor], torch.Tensor]":
+    """All layers but the first; a ReLU works in place on a linear layer's fresh answer.
+
+    On a CPU new memory for each answer takes as long as the answer itself.
+    """
+    from torch import nn
+
+    def rest(answers: "torch.Tensor") -> "torch.Tensor":
+        fresh = True
+        for layer in list(f)[1:]:
+            in_place = fresh and type(layer) is nn.ReLU and not _hooked(layer)
+            answers = answers.relu_() if in_place else layer(answers)
+            fresh = type(layer) is nn.Linear and not _hooked(layer)
+        return answers
+
+    return rest
 
 
 def _split(

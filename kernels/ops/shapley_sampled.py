@@ -104,7 +104,8 @@ def sampled_shapley(
         seed: Of the permutations.
         device: Where to compute; see `device`.
         memory: Bytes of masked rows made at once, reckoned at eight numbers a feature, but never
-            less than one pair of walks. None: 4 MiB on a CPU, 256 MiB on CUDA.
+            less than one pair of walks before one background row. None: 4 MiB on a CPU, 256 MiB
+            on CUDA.
 
     Returns:
         As `reference`, float64.
@@ -124,8 +125,9 @@ def sampled_shapley(
     rank = torch.from_numpy(ranks).to(played.place.device)
     mean = torch.zeros(n, d, len(played.base), dtype=torch.float64, device=rank.device)
     squares = torch.zeros_like(mean)
-    some, behind, few = played.blocks(pairs * 2 * max(1, d - 1), 8 * d)
-    at_once = max(1, few // (2 * max(1, d - 1)))
+    steps = max(1, 2 * (d - 1))
+    some, behind, few = played.blocks(pairs * steps, 8 * d, least=steps)
+    at_once = few // steps
     with torch.no_grad():
         for where, x in played.parts(some):
             full = played.value(lambda x, b: f(x.repeat_interleave(len(b), 0)), x, behind)
