@@ -125,6 +125,34 @@ def test_a_table_becomes_an_assessed_model(studio: Studio, page: Page, table: Pa
     expect(front(page).get_by_role("table", name="Fairness reports")).to_be_visible(timeout=WAIT_MS)
 
 
+def test_settings_are_searched_and_the_search_is_looked_at(
+    studio: Studio, page: Page, table: Path
+) -> None:
+    studio.open_lab(page)
+    open_table(page, table)
+    front(page).get_by_label("Name", exact=True).fill("searched")
+    front(page).get_by_role("button", name="Register", exact=True).click()
+    front(page).get_by_role("button", name="Train a model on it").click(timeout=WAIT_MS)
+    settings = front(page).get_by_label("Settings to try")
+    settings.fill("0")
+    expect(front(page).get_by_text("A whole number from 1 to 1,000.")).to_be_visible()
+    settings.fill("4")
+    expect(front(page).get_by_text("The search chooses layers")).to_be_visible()
+    front(page).get_by_label("Estimator").select_option("lightgbm")
+    front(page).get_by_role("button", name="Search, then train the best").click()
+    expect(front(page).get_by_role("heading", name="Search settings")).to_be_visible(
+        timeout=WAIT_MS
+    )
+    front(page).get_by_role("button", name="Open the search").click(timeout=WAIT_MS)
+    trials = front(page).get_by_role("table", name="Trials, the best first")
+    expect(trials.get_by_role("row")).to_have_count(5, timeout=WAIT_MS)
+    expect(trials.get_by_role("row").nth(1)).to_contain_text("the best")
+    front(page).get_by_role("button", name="Open the model").click()
+    expect(front(page).get_by_role("heading", name="searched-approved")).to_be_visible(
+        timeout=WAIT_MS
+    )
+
+
 def test_what_is_no_table_is_refused_in_a_sentence(
     studio: Studio, page: Page, tmp_path: Path
 ) -> None:

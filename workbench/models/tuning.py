@@ -134,7 +134,7 @@ class Search:
                 with ThreadPoolExecutor(need.workers, "trial") as pool:
                     waiting = [
                         pool.submit(self._one, client, data, number)
-                        for number in range(self._trials)
+                        for number in range(1, self._trials + 1)
                     ]
                     try:
                         for each in waiting:
@@ -184,7 +184,7 @@ class Search:
         from distributed import wait
 
         with self._lock:
-            if number == 0:
+            if number == 1:
                 self._study.enqueue_trial(self._usual)
             trial = self._study.ask()
             settings = searching.proposed(self._estimator, trial)
@@ -306,7 +306,7 @@ def _explained(tried: Sequence[Trial], best: Trial) -> str:
         ""
         if usual is None
         else "; the usual settings are the best"
-        if best.number == 0
+        if best is tried[0]
         else f"; the usual settings have {usual:.4f}"
     )
     return (

@@ -112,6 +112,7 @@ class Trial(Record):
     """One set of settings that was tried."""
 
     number: int
+    """From 1; the first has the usual settings."""
     state: Literal["done", "stopped", "failed"]
     """`stopped`: it was behind others after as many passes, and was not pursued."""
     settings: dict[str, float]

@@ -26,6 +26,8 @@ DATABASES = ("studio.db", "mlflow.db")
 """Files of the home that a job reads and writes, with those that SQLite keeps beside them."""
 PORTS = ("core.store", "core.blobs", "models.registry")
 """Whose engines a job opens; others' files, such as secrets, it never needs."""
+PROVEN = "compute.clusters"
+"""The port whose URL names files with a certificate."""
 KEPT = (
     *("LANG", "LC_", "TZ", "PATH", "PYTHON", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "COVERAGE_"),
     *("OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "TORCH_"),
@@ -48,6 +50,7 @@ class Veiled:
         network: Whether it has the machine's network: where a database or registry is elsewhere.
         beside: Folders outside the home that a URL of the settings names; writable.
         passfile: What holds the password of the database it commits to, if there is one.
+        seen: Files that it reads: what proves it to a cluster elsewhere.
         bounds: How much memory and processor it has.
     """
 
@@ -56,12 +59,13 @@ class Veiled:
     network: bool = False
     beside: tuple[Path, ...] = ()
     passfile: Path | None = None
+    seen: tuple[Path, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
 
 
 def veiled(settings: Settings, project: str, bounds: Bounds) -> Veiled:
     """What a job of that project has to reach, with these settings."""
-    network, beside = False, []
+    network, beside, seen = False, [], list[Path]()
     passfile: Path | None = None
     for port, url in settings.urls.items():
         parts = urlsplit(url)
@@ -72,11 +76,14 @@ def veiled(settings: Settings, project: str, bounds: Bounds) -> Veiled:
                 beside.append(Path(host))
             if name := told.get("passfile", ""):
                 passfile = settings.home / name
+            if port == PROVEN:
+                named = (Path(value) for _, value in parse_qsl(parts.query))
+                seen += [file for file in named if file.is_absolute() and file.is_file()]
         elif port in PORTS and parts.path.strip("/"):
             place = Path("/" + parts.path.lstrip("/"))
             beside.append(place if place.is_dir() else place.parent)
     found = tuple(each for each in beside if each.is_dir())
-    return Veiled(settings.home, project, network, found, passfile, bounds)
+    return Veiled(settings.home, project, network, found, passfile, tuple(seen), bounds)
 
 
 def start_veiled(command: Sequence[str], veil: Veiled, **given: Any) -> "subprocess.Popen[bytes]":
@@ -169,6 +176,8 @@ def _home(veil: Veiled, holding: Any) -> Iterator[str]:
     if veil.passfile is not None and veil.passfile.is_file():
         text = veil.passfile.read_bytes()
         yield from ("--perms", "0600", "--ro-bind-data", holding(text), str(veil.passfile))
+    for file in veil.seen:
+        yield from ("--perms", "0600", "--ro-bind-data", holding(file.read_bytes()), str(file))
     for place in PLACES:
         own = home / place / veil.project
         shown = str(own.resolve() if own.parent.is_symlink() else own)

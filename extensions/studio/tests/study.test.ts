@@ -15,15 +15,15 @@ const trial = (number: number, state: Trial['state'], ...values: number[]): Tria
 
 const tried = [
   trial(3, 'done', 0.2),
-  trial(0, 'done', 0.4),
-  trial(1, 'failed'),
+  trial(1, 'done', 0.4),
+  trial(5, 'failed'),
   trial(2, 'stopped')
 ];
 
 test('the best comes first, what failed comes last', () => {
   assert.deepEqual(
     ranked(tried).map(each => each.number),
-    [3, 0, 2, 1]
+    [3, 1, 2, 5]
   );
 });
 
@@ -31,13 +31,13 @@ test('the least loss so far never rises', () => {
   const more = [...tried, trial(4, 'done', 0.3)];
   assert.deepEqual(progress(more).loss, [
     [1, 0.4],
-    [4, 0.2],
-    [5, 0.3]
+    [3, 0.2],
+    [4, 0.3]
   ]);
   assert.deepEqual(progress(more).least, [
     [1, 0.4],
-    [4, 0.2],
-    [5, 0.2]
+    [3, 0.2],
+    [4, 0.2]
   ]);
 });
 

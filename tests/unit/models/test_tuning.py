@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench
+from tests.ports.test_clusters import scheduler
 from workbench.core import Actor, Context, Engines, Invalid, Job, blobs, call_here, load_settings
 from workbench.core.context import Quiet
 from workbench.models import Trial, models, studies
@@ -27,11 +29,11 @@ from workbench.pipelines import ledger
 from workbench.projects import resolve
 
 
-@pytest.fixture(scope="module")
-def ctx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+@contextmanager
+def made(folder: Path, urls: dict[str, str]) -> Iterator[Context]:
+    """A home with the table `t`."""
     workbench.load_rooms()
-    folder = tmp_path_factory.mktemp("tuning")
-    engines = Engines(load_settings(home=folder / "home"))
+    engines = Engines(load_settings(home=folder / "home", urls=urls))
     ada = Actor(name="ada")
     ctx = Context(ada, resolve(engines, ada, None), engines)
     random = np.random.default_rng(3)
@@ -45,6 +47,12 @@ def ctx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     call_here(ctx.fresh(), "data.register", {"source": f"blob:{blob.id}", "name": "t"})
     yield ctx
     engines.close()
+
+
+@pytest.fixture(scope="module")
+def ctx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    with made(tmp_path_factory.mktemp("tuning"), {}) as ctx:
+        yield ctx
 
 
 def begun(ctx: Context, **asked: Any) -> str:
@@ -79,7 +87,7 @@ def test_a_search_ends_with_a_model_of_the_best_settings(ctx: Context) -> None:
     assert job.result is not None
     study = studies.get(ctx.store, ctx.project, job.result["study"])
     model = models.get(ctx.store, ctx.project, job.result["model"])
-    assert study.model == model.ref and [each.number for each in study.trials] == list(range(3))
+    assert study.model == model.ref and [each.number for each in study.trials] == [1, 2, 3]
     done = [each for each in study.trials if each.state == "done"]
     best = min(done, key=lambda each: each.values[0])
     assert study.best == best.number and study.front == [best.number]
@@ -96,7 +104,7 @@ def test_a_search_ends_with_a_model_of_the_best_settings(ctx: Context) -> None:
             setting.check(each.settings[setting.name])
     assert len(told(ctx, id, "metric")) == len(done)
     runs = runs_of(ctx, study.id)
-    assert sorted(each.data.tags["workbench.trial"] for each in runs) == list("012")
+    assert sorted(each.data.tags["workbench.trial"] for each in runs) == list("123")
     assert {each.data.tags["mlflow.parentRunId"] for each in runs} == {model.run}
     losses = {int(each.data.tags["workbench.trial"]): each.data.metrics["loss"] for each in runs}
     assert losses == {each.number: each.values[0] for each in done}
@@ -119,9 +127,9 @@ def test_what_was_tried_stays_tried_when_the_process_is_killed(ctx: Context) -> 
     job = ended(ctx, id)
     assert job.state == "done", job.error
     assert job.attempt == 2 and job.result is not None
-    first = {each.values["trial"]: each.values["loss"] for each in told(ctx, id, "metric")[:2]}
+    first = {each.values["tried"]: each.values["loss"] for each in told(ctx, id, "metric")[:2]}
     study = studies.get(ctx.store, ctx.project, job.result["study"])
-    assert [each.number for each in study.trials] == list(range(4))
+    assert [each.number for each in study.trials] == [1, 2, 3, 4]
     kept = {each.number: each.values[0] for each in study.trials[:2]}
     assert kept == pytest.approx(first)
     assert study.trials[0].elapsed_s > 0
@@ -271,3 +279,14 @@ def test_a_model_trained_with_settings_says_them(ctx: Context, tmp_path: Path) -
     assert model.settings == {"n_estimators": 11}
     failed = ended(ctx, call_here(ctx.fresh(), "models.train", {**asked, "settings": {"n": 1}}).id)
     assert failed.error is not None and "has no setting 'n'" in failed.error["detail"]
+
+
+@pytest.mark.soak
+def test_a_search_on_a_scheduler_that_somebody_else_runs(tmp_path: Path) -> None:
+    """Behind the veil: by TLS, with files that lie outside the home."""
+    with scheduler(tmp_path, "tls") as url, made(tmp_path, {"compute.clusters": url}) as ctx:
+        job = ended(ctx, begun(ctx, estimator="logistic", trials=4))
+        assert job.state == "done", job.error
+        assert job.result is not None
+        study = studies.get(ctx.store, ctx.project, job.result["study"])
+        assert [each.state for each in study.trials] == ["done"] * 4

@@ -19,7 +19,7 @@ export function columns(study: Pick<Study, 'trials' | 'searched'>): string[] {
   return Object.keys(study.searched).filter(name => had.has(name));
 }
 
-/** Each trial's loss, and the least so far; from 1, in the order of their numbers. */
+/** Each trial's loss, and the least so far, in the order of their numbers. */
 export function progress(trials: readonly Trial[]): {
   loss: [number, number][];
   least: [number, number][];
@@ -29,8 +29,8 @@ export function progress(trials: readonly Trial[]): {
   for (const trial of [...trials].sort((one, other) => one.number - other.number)) {
     const value = trial.values[0];
     if (value !== undefined) {
-      loss.push([trial.number + 1, value]);
-      least.push([trial.number + 1, Math.min(value, least.at(-1)?.[1] ?? Infinity)]);
+      loss.push([trial.number, value]);
+      least.push([trial.number, Math.min(value, least.at(-1)?.[1] ?? Infinity)]);
     }
   }
   return { loss, least };

@@ -75,7 +75,7 @@ export default function StudyPage({ studio, id, setTitle }: PageProps): JSX.Elem
             { text: trans.__('Seconds'), number: true }
           ]}
           rows={trials.map(trial => [
-            trial.number + 1,
+            trial.number,
             outcome(studio, trial, study.best, study.front, study.objectives.length),
             ...study.objectives.map((_, place) =>
               trial.values[place] === undefined
