@@ -159,7 +159,7 @@ def test_a_job_of_the_project_keeps_its_server(world: World) -> None:
         job = engines.get(runner).plan(ctx, "models.train", {})
         with engines.get(stores).begin() as tx:
             engines.get(runner).put(tx, job)
-            ledger.begin_attempt(tx, job.id, ctx.now())
+            ledger.begin_attempt(tx, job.id, ctx.now(), "")
         try:
             world.outlives()
             assert world.listed()[0]["jobs"] == 1

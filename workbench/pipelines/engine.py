@@ -273,7 +273,8 @@ class DurableJobs:
         assert engines is not None
         store = engines.get(stores)
         with store.begin() as tx:
-            attempt = ledger.begin_attempt(tx, id, utc_now())
+            stopped = "the Studio stopped while it ran; it is begun again"
+            attempt = ledger.begin_attempt(tx, id, utc_now(), stopped if left == AGAIN else "")
         if attempt is None:
             row = ledger.row_of(store, id)
             if row is not None and row.state not in ("done", "failed", "cancelled"):

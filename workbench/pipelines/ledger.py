@@ -157,8 +157,15 @@ def row_of(store: Store, id: str) -> sa.Row[Any] | None:
         return connection.execute(sa.select(jobs).where(jobs.c.id == id)).first()
 
 
-def begin_attempt(tx: sa.Connection, id: str, now: datetime) -> int | None:
-    """The fencing number of a new attempt; None if the job needs none any more."""
+def begin_attempt(tx: sa.Connection, id: str, now: datetime, after: str) -> int | None:
+    """The fencing number of a new attempt; None if the job needs none any more.
+
+    Args:
+        tx: The transaction.
+        id: The job's.
+        now: When it begins.
+        after: What is told if another attempt was at it; nothing if empty.
+    """
     row = tx.execute(sa.select(jobs).where(jobs.c.id == id)).first()
     if row is None or row.state in FINISHED or row.stop:
         return None
@@ -174,7 +181,8 @@ def begin_attempt(tx: sa.Connection, id: str, now: datetime) -> int | None:
             started_at=row.started_at or now.isoformat(),
         )
     )
-    tell(tx, id, now, [("state", "running", {"attempt": float(attempt)})])
+    told = [("log", after, dict[str, float]())] if after and row.state == "running" else []
+    tell(tx, id, now, [*told, ("state", "running", {"attempt": float(attempt)})])
     return attempt
 
 

@@ -369,7 +369,7 @@ def test_the_oldest_of_the_project_with_fewest_at_work_is_next(ctx: Context) -> 
         (id,) = ledger.next_jobs(ctx.store, 1, [])
         assert id == expected
         with ctx.store.begin() as tx:
-            ledger.begin_attempt(tx, id, ctx.now())
+            ledger.begin_attempt(tx, id, ctx.now(), "")
 
 
 def test_cancelling_ends_the_process(ctx: Context, tmp_path: Path) -> None:
