@@ -1,0 +1,144 @@
+"""A job of five steps, each with an effect outside, while one process after another is killed.
+
+After every run: the job is done, each effect is there once, and nothing that it started is left.
+The table of what was killed is printed (`pytest -s`).
+"""
+
+import os
+import random
+import signal
+import textwrap
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+import workbench
+from tests.soak.test_kills import started
+from workbench.core import WorkbenchError, catalogue, new_id
+
+RUNS = int(os.environ.get("STUDIO_KILL_RUNS", "50"))
+PORT = 18_965
+STEPS = 5
+
+ROOM = '''
+"""Letters that are sent outside the Studio."""
+
+import os, time
+from workbench.core import Context, Job, action
+
+
+@action(effect="job", undo="irreversible", reach="machine")
+def send(ctx: Context, out: str, pause_s: float = 0.3) -> Job:
+    """Send letters, one in each step.
+
+    Args:
+        out: The folder where letters arrive.
+        pause_s: How long each takes.
+    """
+
+    def letter(number: int) -> dict:
+        time.sleep(pause_s / 2)
+        key = f"{ctx.job.id}-{number}"
+        with open(os.path.join(out, "tries"), "a") as tries:
+            tries.write(f"{key}\\n")
+        try:
+            # Whoever receives it knows the key, and takes a letter once.
+            os.close(os.open(os.path.join(out, key), os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            ctx.job.log(f"letter {number} had arrived")
+        time.sleep(pause_s / 2)
+        return {"number": number, "attempt": ctx.job.attempt}
+
+    sent = [ctx.job.step(f"letter {number}", lambda n=number: letter(n)) for number in range(5)]
+    ctx.note(letters=len(sent))
+    return {"letters": len(sent), "attempts": sent[-1]["attempt"]}
+'''
+
+pytestmark = pytest.mark.soak
+
+
+def victims(service: int) -> dict[str, list[psutil.Process]]:
+    """The processes that a job stands on, by what they are."""
+    found: dict[str, list[psutil.Process]] = {"service": [psutil.Process(service)]}
+    for each in psutil.Process(service).children(recursive=True):
+        try:
+            line = " ".join(each.cmdline())
+        except psutil.Error:
+            continue
+        kind = "attempt" if "workbench.pipelines.attempt" in line else "worker"
+        found.setdefault(kind, []).append(each)
+    return found
+
+
+def ended(wb: Any, id: str) -> Any:
+    """The job once it has ended; None if the service went away meanwhile."""
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        try:
+            job = wb.pipelines.get_job(id=id)
+        except (WorkbenchError, httpx.HTTPError):
+            return None
+        if job.state not in ("queued", "running"):
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"{id} does not end")
+
+
+def test_every_job_ends_and_every_effect_happens_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(20_261_126)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "__init__.py").write_text("")
+    (tmp_path / "outside" / "letters.py").write_text(textwrap.dedent(ROOM))
+    monkeypatch.setenv("WORKBENCH_ROOMS", "outside.letters")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = dict(catalogue)
+    workbench.load_rooms(["outside.letters"])
+    home, out = tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    out.mkdir()
+    service, starts = started(home, PORT), 0
+    token = (home / "keys" / "local").read_text()
+    counted: Counter[str] = Counter()
+    attempts: Counter[int] = Counter()
+    jobs: list[str] = []
+    try:
+        for _ in range(RUNS):
+            wb = workbench.connect(f"http://127.0.0.1:{PORT + starts}/", token=token)
+            jobs.append(wb.letters.send(out=str(out), key=new_id("key")).id)
+            time.sleep(rng.uniform(0.0, 4.0))
+            there = victims(service.pid)
+            kind = rng.choice([each for each in ("service", "attempt", "worker") if each in there])
+            victim = rng.choice(there[kind])
+            counted[kind] += 1
+            if victim.is_running():
+                victim.send_signal(signal.SIGKILL)
+            if kind == "service":
+                service.wait(20)
+                starts += 1
+                service = started(home, PORT + starts)
+                wb = workbench.connect(f"http://127.0.0.1:{PORT + starts}/", token=token)
+            job = ended(wb, jobs[-1])
+            assert job is not None and job.state == "done", job
+            attempts[job.attempt] += 1
+        left = [each for each in victims(service.pid).get("attempt", []) if each.is_running()]
+        assert not left, left
+    finally:
+        os.killpg(service.pid, signal.SIGKILL)
+        catalogue.clear()
+        catalogue.update(before)
+    letters = Counter(each.name.rpartition("-")[0] for each in out.iterdir() if "-" in each.name)
+    tries = Counter((out / "tries").read_text().split())
+    again = sum(number - 1 for number in tries.values())
+    print(f"\n{RUNS} runs of {STEPS} steps, seed 20261126")
+    print("killed: " + ", ".join(f"{kind} {number}" for kind, number in counted.items()))
+    print("attempts of a job: " + ", ".join(f"{k}: {n}" for k, n in sorted(attempts.items())))
+    print(f"steps done again because they were killed before their commit: {again}")
+    print(f"letters lost: {RUNS * STEPS - sum(letters.values())}, doubled: 0 by their key")
+    assert set(letters) == set(jobs) and set(letters.values()) == {STEPS}
