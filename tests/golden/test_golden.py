@@ -10,9 +10,9 @@ from workbench.core import Context, Refused, Shelf
 from workbench.core.shelf import records
 from workbench.data import products
 from workbench.ethics.types import reports
-from workbench.models import models
+from workbench.models import models, studies
 
-SHELVES: dict[str, Shelf[Any]] = {"prd": products, "mdl": models, "rpt": reports}
+SHELVES: dict[str, Shelf[Any]] = {"prd": products, "mdl": models, "rpt": reports, "std": studies}
 FILES = sorted(Path(__file__).parent.glob("*.json"))
 
 

@@ -14,6 +14,8 @@ from .records import Page, Record
 from .store import Store, metadata
 
 R = TypeVar("R", bound=Record)
+MOST = 1000
+"""Records on a page."""
 
 records = sa.Table(
     "records",
@@ -133,7 +135,13 @@ class Shelf(Generic[R]):
     def page(
         self, store: Store, project: str, *, limit: int = 100, after: str | None = None
     ) -> Page[R]:
-        """The latest versions, newest id first."""
+        """The latest versions, newest id first.
+
+        Raises:
+            Invalid: Fewer than 1 or more than 1000 are asked for.
+        """
+        if not 1 <= limit <= MOST:
+            raise Invalid(f"A page of {limit} makes no sense.", hint=f"1 to {MOST}.")
         query = (
             sa.select(records.c.body, records.c.schema, records.c.id)
             .where(*self._where(project), records.c.latest)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from workbench.core import Blob, Context, Invalid, Job, Page, Upload, action
+from workbench.core import Blob, Context, Job, Page, Upload, action
 from workbench.graphs import LAYERS, Graph, Layer
 
 from .types import Comparison, Model, Predictions, Study, models, studies
@@ -105,8 +105,6 @@ def list_studies(ctx: Context, limit: int = 50, after: str | None = None) -> Pag
         limit: At most how many, 1 to 1000.
         after: The `next` of the page before.
     """
-    if not 1 <= limit <= 1000:
-        raise Invalid(f"A page of {limit} studies makes no sense.", hint="1 to 1000.")
     return studies.page(ctx.store, ctx.project, limit=limit, after=after)
 
 
@@ -128,8 +126,6 @@ def list_models(ctx: Context, limit: int = 50, after: str | None = None) -> Page
         limit: At most how many, 1 to 1000.
         after: The `next` of the page before.
     """
-    if not 1 <= limit <= 1000:
-        raise Invalid(f"A page of {limit} models makes no sense.", hint="1 to 1000.")
     return models.page(ctx.store, ctx.project, limit=limit, after=after)
 
 
