@@ -23,7 +23,7 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 ROOMS = (
     *("security", "pipelines", "comments", "projects", "environments", "history", "audit"),
-    *("data", "models", "ethics", "operations"),
+    *("compute", "data", "models", "ethics", "operations"),
 )
 """The capabilities whose actions make the catalogue."""
 

@@ -81,3 +81,15 @@ def test_a_room_loads_no_engine_by_itself(package: str) -> None:
     modules = python(source)["modules"]
     assert isinstance(modules, list)
     assert not HEAVY & set(modules)
+
+
+def test_the_functions_for_large_arrays_know_no_studio_and_load_nothing_heavy() -> None:
+    found = python(
+        "import json, sys\n"
+        "import numpy\n"
+        "import kernels.ops\n"
+        "print(json.dumps({name.partition('.')[0]: True for name in sys.modules}))"
+    )
+    assert not (HEAVY - {"numpy"} | {"workbench"}) & set(found)
+    for file in (ROOT / "kernels").rglob("*.py"):
+        assert "workbench" not in file.read_text(), file

@@ -1,0 +1,28 @@
+"""The Records of compute."""
+
+from datetime import datetime
+
+from workbench.core import Record
+
+
+class Used(Record):
+    """What the jobs of one action have used."""
+
+    action: str
+    jobs: int
+    """How many ended, however they did."""
+    cpu_s: float
+    """Processor seconds of all their processes."""
+    peak_mb: float
+    """The most that one process held, in MiB."""
+
+
+class Usage(Record):
+    """What a project's jobs have used since a time."""
+
+    since: datetime
+    jobs: int
+    cpu_s: float
+    peak_mb: float
+    actions: list[Used]
+    """The one with most processor seconds first."""
