@@ -123,6 +123,7 @@ class Search:
 
         Raises:
             Invalid: Not one of them could be trained.
+            Unavailable: There is no cluster, or it went away.
         """
         self._ctx.job.progress(0.05, "starting workers")
         need = Need(workers=min(workers, self._trials))
@@ -206,6 +207,11 @@ class Search:
                 wait(future, timeout=WAIT_S)
             except TimeoutError:
                 continue
+        if future.status in ("cancelled", "lost"):
+            raise Unavailable(
+                f"The cluster went away while trial {number} ran.",
+                hint="See that its scheduler runs, then run the job again.",
+            )
         error = future.exception() if future.status == "error" else None
         outcome: Outcome
         if error is not None:

@@ -346,6 +346,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/compute:usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What this project's jobs have used: processor seconds, the most memory, by action.
+         * @description What this project's jobs have used: processor seconds, the most memory, by action.
+         *
+         *     What an attempt used that was killed is not known, and not counted.
+         *
+         *     Args:
+         *         days: How far back, 1 to 3,650.
+         */
+        post: operations["compute.usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/data/connections": {
         parameters: {
             query?: never;
@@ -2691,6 +2716,15 @@ export interface components {
             /** Same Rows */
             same_rows: boolean;
         };
+        /** ComputeUsageRequest */
+        ComputeUsageRequest: {
+            /**
+             * Days
+             * @description How far back, 1 to 3,650.
+             * @default 30
+             */
+            days?: number;
+        };
         /**
          * Connection
          * @description A place outside that a project reads data from. What opens it is never part of this.
@@ -4881,6 +4915,39 @@ export interface components {
             why: string;
         };
         /**
+         * Usage
+         * @description What a project's jobs have used since a time.
+         */
+        Usage: {
+            /** Actions */
+            actions: components["schemas"]["Used"][];
+            /** Cpu S */
+            cpu_s: number;
+            /** Jobs */
+            jobs: number;
+            /** Peak Mb */
+            peak_mb: number;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        };
+        /**
+         * Used
+         * @description What the jobs of one action have used.
+         */
+        Used: {
+            /** Action */
+            action: string;
+            /** Cpu S */
+            cpu_s: number;
+            /** Jobs */
+            jobs: number;
+            /** Peak Mb */
+            peak_mb: number;
+        };
+        /**
          * Verification
          * @description Whether the record is whole: every event hashes to what it says, each follows the last.
          */
@@ -5007,6 +5074,7 @@ export type CommentsSeeMentionsRequest = components['schemas']['CommentsSeeMenti
 export type CommentsUpdateCommentRequestRest = components['schemas']['CommentsUpdateCommentRequestRest'];
 export type Commit = components['schemas']['Commit'];
 export type Comparison = components['schemas']['Comparison'];
+export type ComputeUsageRequest = components['schemas']['ComputeUsageRequest'];
 export type Connection = components['schemas']['Connection'];
 export type DataCreateConnectionRequest = components['schemas']['DataCreateConnectionRequest'];
 export type DataDownloadRequest = components['schemas']['DataDownloadRequest'];
@@ -5120,6 +5188,8 @@ export type Sweep = components['schemas']['Sweep'];
 export type Thread = components['schemas']['Thread'];
 export type ThreadState = components['schemas']['ThreadState'];
 export type Trial = components['schemas']['Trial'];
+export type Usage = components['schemas']['Usage'];
+export type Used = components['schemas']['Used'];
 export type Verification = components['schemas']['Verification'];
 export type Welcome = components['schemas']['Welcome'];
 export type Written = components['schemas']['Written'];
@@ -5683,6 +5753,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Seen"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "compute.usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComputeUsageRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
                 };
             };
             /** @description What went wrong, and what to do. */

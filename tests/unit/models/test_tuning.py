@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -290,3 +290,20 @@ def test_a_search_on_a_scheduler_that_somebody_else_runs(tmp_path: Path) -> None
         assert job.result is not None
         study = studies.get(ctx.store, ctx.project, job.result["study"])
         assert [each.state for each in study.trials] == ["done"] * 4
+
+
+@pytest.mark.soak
+def test_a_scheduler_that_goes_away_in_the_middle(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(scheduler(tmp_path, "tcp"))
+        with made(tmp_path, {"compute.clusters": url}) as ctx:
+            id = begun(ctx, trials=500, epochs=200)
+            until = time.monotonic() + 100
+            while not told(ctx, id, "metric"):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            stack.close()
+            job = ended(ctx, id)
+            assert job.state == "failed" and job.error is not None
+            assert job.error["title"] == "Unavailable", job.error
+            assert "The cluster went away while trial" in job.error["detail"]
