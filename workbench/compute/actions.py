@@ -17,8 +17,9 @@ def usage(ctx: Context, days: int = 30) -> Usage:
     What an attempt used that was killed is not known, and not counted.
 
     Args:
-        days: How far back, 1 to 3,650.
+        days: How many days back, each a whole one by UTC, 1 to 3,650.
     """
     if not 1 <= days <= LONGEST_D:
         raise Invalid(f"{days} days make no sense.", hint=f"1 to {LONGEST_D:,}.")
-    return used_since(ctx.store, ctx.project, ctx.now() - timedelta(days=days))
+    today = ctx.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return used_since(ctx.store, ctx.project, today - timedelta(days=days))

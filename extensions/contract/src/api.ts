@@ -362,7 +362,7 @@ export interface paths {
          *     What an attempt used that was killed is not known, and not counted.
          *
          *     Args:
-         *         days: How far back, 1 to 3,650.
+         *         days: How many days back, each a whole one by UTC, 1 to 3,650.
          */
         post: operations["compute.usage"];
         delete?: never;
@@ -2720,7 +2720,7 @@ export interface components {
         ComputeUsageRequest: {
             /**
              * Days
-             * @description How far back, 1 to 3,650.
+             * @description How many days back, each a whole one by UTC, 1 to 3,650.
              * @default 30
              */
             days?: number;

@@ -46,7 +46,7 @@ def test_usage_is_summed_by_action(then: Context) -> None:
         ("models.tune", 1, 60.0),
         ("models.train", 2, 11.75),
     ]
-    assert found.since == NOW - timedelta(days=30)
+    assert found.since == datetime(2026, 10, 27, tzinfo=UTC)
     assert usage(then, days=2).jobs == 2
 
 
