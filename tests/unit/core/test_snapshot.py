@@ -27,6 +27,7 @@ import workbench
 from workbench.core import Conflict, Context, Invalid, Limited, Refused, Store, call_here, snapshot
 from workbench.core.context import utc_now
 from workbench.core.events import append
+from workbench.core.snapshot.walking import Omitted, walk
 from workbench.core.store import MIGRATIONS
 
 
@@ -404,3 +405,13 @@ def test_an_older_home_opens_is_kept_and_goes_one_back(tmp_path: Path) -> None:
         snapshot.step_back(at)
     Store("sqlite:///", tmp_path).close()
     assert snapshot.revision_of(file) == newest and rows(file) == before
+
+
+def test_what_jobs_keep_while_they_run_is_in_no_backup(tmp_path: Path) -> None:
+    for name in ("scratch/job_1/x.checkpoint", "files/scratch/mine.csv"):
+        file = tmp_path / "projects" / "prj_1" / name
+        file.parent.mkdir(parents=True)
+        file.write_text("x")
+    found = {each.path for each in walk(tmp_path, Omitted())}
+    assert "projects/prj_1/files/scratch/mine.csv" in found
+    assert not any(path.startswith("projects/prj_1/scratch") for path in found)
