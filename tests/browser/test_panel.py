@@ -151,6 +151,9 @@ def test_settings_are_searched_and_the_search_is_looked_at(
     expect(front(page).get_by_role("heading", name="searched-approved")).to_be_visible(
         timeout=WAIT_MS
     )
+    expect(front(page).get_by_text("num leaves")).to_be_visible()
+    front(page).get_by_role("button", name="a search", exact=True).click()
+    expect(trials).to_be_visible()
 
 
 def test_what_is_no_table_is_refused_in_a_sentence(

@@ -47,7 +47,12 @@ def train_model(
 
 
 def finish(
-    ctx: Context, prepared: Prepared, lesson: Lesson, fitted: Estimator, started: float
+    ctx: Context,
+    prepared: Prepared,
+    lesson: Lesson,
+    fitted: Estimator,
+    started: float,
+    study: str = "",
 ) -> Model:
     """Measure what was fitted on the untouched rows, beside others; keep it.
 
@@ -57,6 +62,7 @@ def finish(
         lesson: What it learned from.
         fitted: What is kept.
         started: When the work began, by `time.monotonic`.
+        study: The search that its settings come from, if any.
     """
     given, aim, parts = prepared.given, prepared.aim, prepared.parts
     held, truth = prepared.untouched()
@@ -99,6 +105,7 @@ def finish(
             seed=given.seed,
             graph=lesson.graph if fitted.kind == "network" else None,
             settings=dict(lesson.settings),
+            study=study,
             parameters=fitted.parameters,
             epochs=fitted.epochs,
             elapsed_s=round(time.monotonic() - started, 2),

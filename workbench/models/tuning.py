@@ -58,9 +58,10 @@ def tune_model(
     ctx.job.log(f"The best of {len(tried)} is number {best.number}: {_told(best.settings)}.")
     ctx.job.progress(0.7, "training with the best settings")
     lesson = replace(lesson, graph=graph, settings=settings)
-    model = finish(ctx, prepared, lesson, fit_estimator(given.estimator, lesson), started)
+    fitted, id = fit_estimator(given.estimator, lesson), new_id("std")
+    model = finish(ctx, prepared, lesson, fitted, started, id)
     study = Study(
-        id=new_id("std"),
+        id=id,
         product=prepared.product.ref,
         target=given.target,
         estimator=given.estimator,

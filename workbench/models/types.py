@@ -80,6 +80,8 @@ class Model(Record):
     graph: Graph | None
     settings: dict[str, float] = {}
     """What was set of an estimator that is no network; what is absent had its default."""
+    study: str = ""
+    """`std_…`: the search that found them, or the graph; empty if there was none."""
     parameters: int
     """Trainable parameters."""
     epochs: int

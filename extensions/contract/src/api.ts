@@ -3685,6 +3685,11 @@ export interface components {
                 [key: string]: number;
             };
             split: components["schemas"]["Split"] | null;
+            /**
+             * Study
+             * @default
+             */
+            study: string;
             /** Target */
             target: string;
             /**

@@ -87,7 +87,8 @@ def test_a_search_ends_with_a_model_of_the_best_settings(ctx: Context) -> None:
     assert job.result is not None
     study = studies.get(ctx.store, ctx.project, job.result["study"])
     model = models.get(ctx.store, ctx.project, job.result["model"])
-    assert study.model == model.ref and [each.number for each in study.trials] == [1, 2, 3]
+    assert study.model == model.ref and model.study == study.id
+    assert [each.number for each in study.trials] == [1, 2, 3]
     done = [each for each in study.trials if each.state == "done"]
     best = min(done, key=lambda each: each.values[0])
     assert study.best == best.number and study.front == [best.number]

@@ -31,6 +31,7 @@ import {
 } from './model.state.ts';
 import { ProductLink } from './named.tsx';
 import { Network } from './network.tsx';
+import { setting } from './study.state.ts';
 
 export default function ModelPage({ studio, id, setTitle }: PageProps): JSX.Element {
   const { trans, client } = studio;
@@ -185,6 +186,9 @@ function Figures({ studio, model }: PartProps): JSX.Element {
 function Made({ studio, model }: PartProps): JSX.Element {
   const { trans } = studio;
   const environment = Object.entries(model.environment);
+  const settings = Object.entries(model.settings)
+    .map(([name, value]) => `${name.replaceAll('_', ' ')} ${setting(value)}`)
+    .join(', ');
   return (
     <section className={css.section}>
       <h2>{trans.__('What made it')}</h2>
@@ -205,6 +209,17 @@ function Made({ studio, model }: PartProps): JSX.Element {
           [trans.__('Inputs'), trans.__('%1 columns', model.inputs.length)],
           [trans.__('Parameters'), model.parameters.toLocaleString()],
           [trans.__('Epochs'), model.epochs],
+          ...(settings ? [[trans.__('Settings'), settings] as const] : []),
+          ...(model.study
+            ? [
+                [
+                  trans.__('Found by'),
+                  <Button key="study" kind="link" onClick={() => studio.open('study', model.study)}>
+                    {trans.__('a search')}
+                  </Button>
+                ] as const
+              ]
+            : []),
           [trans.__('Time'), trans.__('%1 s', model.elapsed_s.toFixed(1))],
           [trans.__('Code'), <code key="code">{model.code}</code>],
           [trans.__('MLflow run'), <code key="run">{model.run}</code>],
