@@ -4,6 +4,7 @@ After every run: the job is done, each effect is there once, and nothing that it
 The table of what was killed is printed (`pytest -s`).
 """
 
+import json
 import os
 import random
 import signal
@@ -62,6 +63,12 @@ def send(ctx: Context, out: str, pause_s: float = 0.3) -> Job:
 pytestmark = pytest.mark.soak
 
 
+def connected(home: Path) -> Any:
+    """The service that runs on a home."""
+    url = json.loads((home / "run" / "studio.json").read_text())["url"]
+    return workbench.connect(url, token=(home / "keys" / "local").read_text())
+
+
 def victims(service: int) -> dict[str, list[psutil.Process]]:
     """The processes that a job stands on, by what they are."""
     found: dict[str, list[psutil.Process]] = {"service": [psutil.Process(service)]}
@@ -104,13 +111,12 @@ def test_every_job_ends_and_every_effect_happens_once(
     home.mkdir()
     out.mkdir()
     service, starts = started(home, PORT), 0
-    token = (home / "keys" / "local").read_text()
     counted: Counter[str] = Counter()
     attempts: Counter[int] = Counter()
     jobs: list[str] = []
     try:
         for _ in range(RUNS):
-            wb = workbench.connect(f"http://127.0.0.1:{PORT + starts}/", token=token)
+            wb = connected(home)
             jobs.append(wb.letters.send(out=str(out), key=new_id("key")).id)
             time.sleep(rng.uniform(0.0, 4.0))
             there = victims(service.pid)
@@ -123,14 +129,17 @@ def test_every_job_ends_and_every_effect_happens_once(
                 service.wait(20)
                 starts += 1
                 service = started(home, PORT + starts)
-                wb = workbench.connect(f"http://127.0.0.1:{PORT + starts}/", token=token)
+                wb.close()
+                wb = connected(home)
             job = ended(wb, jobs[-1])
             assert job is not None and job.state == "done", job
             attempts[job.attempt] += 1
+            wb.close()
         left = [each for each in victims(service.pid).get("attempt", []) if each.is_running()]
         assert not left, left
     finally:
         os.killpg(service.pid, signal.SIGKILL)
+        service.wait(20)
         catalogue.clear()
         catalogue.update(before)
     letters = Counter(each.name.rpartition("-")[0] for each in out.iterdir() if "-" in each.name)
