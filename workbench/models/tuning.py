@@ -8,7 +8,7 @@ the worst of what still runs, and networks behind the median of the others are s
 import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from threading import Lock
@@ -29,7 +29,7 @@ from .trying import Outcome, stop_name, topic_of, try_settings
 from .types import Model, Study, Trial, studies
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 MOST_TRIALS = 1_000
 MOST_WORKERS = 64
@@ -183,7 +183,6 @@ class Search:
     def _try(self, client: "Client", data: Any, number: int) -> Outcome:
         """Ask for settings, have them tried, tell what came of it."""
         import optuna
-        from distributed import wait
 
         with self._lock:
             if number == 1:
@@ -202,23 +201,7 @@ class Search:
             key=f"{self._topic}-{number}",
             pure=False,
         )
-        while not future.done():
-            self._ctx.job.check()
-            try:
-                wait(future, timeout=WAIT_S)
-            except TimeoutError:
-                continue
-        if future.status in ("cancelled", "lost"):
-            raise Unavailable(
-                f"The cluster went away while trial {number} ran.",
-                hint="See that its scheduler runs, then run the job again.",
-            )
-        error = future.exception() if future.status == "error" else None
-        outcome: Outcome
-        if error is not None:
-            outcome = {"state": "failed", "values": [], "epochs": 0, "why": _why(error)}
-        else:
-            outcome = future.result()
+        outcome = self._awaited(future, number)
         outcome |= {"settings": settings, "elapsed_s": round(time.monotonic() - began, 2)}
         states = optuna.trial.TrialState
         with self._lock:
@@ -228,6 +211,28 @@ class Search:
             else:
                 stopped = outcome["state"] == "stopped"
                 self._study.tell(trial, state=states.PRUNED if stopped else states.FAIL)
+        return outcome
+
+    def _awaited(self, future: "Future[Outcome]", number: int) -> Outcome:
+        """What came of a trial; Unavailable if the cluster went away meanwhile."""
+        from distributed import wait
+
+        try:
+            while not future.done():
+                self._ctx.job.check()
+                try:
+                    wait(future, timeout=WAIT_S)
+                except TimeoutError:
+                    continue
+            error = future.exception() if future.status == "error" else None
+            if error is not None:
+                return {"state": "failed", "values": [], "epochs": 0, "why": _why(error)}
+            outcome = future.result()
+        except (CancelledError, OSError) as gone:
+            raise Unavailable(
+                f"The cluster went away while trial {number} ran.",
+                hint="See that its scheduler runs, then run the job again.",
+            ) from gone
         return outcome
 
     def _remember(self, outcome: Outcome) -> None:
