@@ -109,7 +109,7 @@ else:
     call_here(ctx.fresh(), "data.register", {"source": f"blob:{blob.id}", "name": "t"})
     found = {}
     for workers in (1, 2, 1, 2):
-        id = job("models.tune", product="t", target="y", estimator="forest", trials=8,
+        id = job("models.tune", product="t", target="y", estimator="lightgbm", trials=12,
                  workers=workers, name=f"m{workers}")
         ended([id])
         told = ledger.lines_after(ctx.store, id, 0)
