@@ -29,7 +29,7 @@ from workbench.core.context import Quiet
 
 class Attempt(Quiet):
     def __init__(self, scratch: Path) -> None:
-        self.scratch = scratch  # type: ignore[assignment]
+        self.scratch = scratch
 
 
 @contextmanager
@@ -125,12 +125,11 @@ def test_a_need_that_makes_no_sense(ctx: Context, need: dict[str, Any]) -> None:
         pass
 
 
+@pytest.mark.parametrize("ctx", ["tcp", "tls"], indirect=True)
 def test_workers_of_another_version_are_refused(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workbench, "__version__", "9.9")
-    if ctx.settings.urls["compute.clusters"].startswith("local"):
-        return  # they are of this very code
     with (
         pytest.raises(Refused, match=r"the Studio (?!9\.9).*; here are .* and 9\.9"),
         opened(ctx),

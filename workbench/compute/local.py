@@ -10,15 +10,12 @@ from urllib.parse import parse_qsl, urlsplit
 from workbench import memory
 from workbench.core import Context, Invalid
 
-from .ports import Need
+from .ports import Need, check_need
 
 if TYPE_CHECKING:
     from distributed import Client
 
 MIB = 1024 * 1024
-LEAST_MB = 64.0
-"""Below this no worker starts."""
-END_S = 10.0
 
 
 class LocalProcesses:
@@ -44,15 +41,12 @@ class LocalProcesses:
         from distributed import Client, LocalCluster
         from distributed.security import Security
 
-        check(need)
+        check_need(need)
         workers = min(need.workers, self._most)
         scratch = ctx.job.scratch or ctx.folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = {
             "distributed.scheduler.allowed-failures": 0,
-            "distributed.scheduler.worker-saturation": 1.0,
-            "distributed.comm.retry.count": 0,
-            "distributed.diagnostics.nvml": False,
             # Dask opens these ports for everybody, and there is nothing to see there.
             "distributed.scheduler.http.routes": [],
             "distributed.worker.http.routes": [],
@@ -77,20 +71,6 @@ class LocalProcesses:
         ):
             client.wait_for_workers(workers, timeout=60)
             yield client
-
-
-def check(need: Need) -> None:
-    """Invalid if the need makes no sense."""
-    if need.workers < 1 or need.threads < 1:
-        raise Invalid(
-            f"{need.workers} workers with {need.threads} threads each make no sense.",
-            hint="At least one of each.",
-        )
-    if need.memory_mb is not None and need.memory_mb < LEAST_MB:
-        raise Invalid(
-            f"A worker cannot work with {need.memory_mb:g} MiB.",
-            hint=f"At least {LEAST_MB:g}.",
-        )
 
 
 def _processors() -> int:

@@ -3,10 +3,13 @@
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from workbench.core import Context, Port, Record
+from workbench.core import Context, Invalid, Port, Record
 
 if TYPE_CHECKING:
     from distributed import Client
+
+LEAST_MB = 64.0
+"""Below this no worker starts."""
 
 
 class Need(Record):
@@ -18,6 +21,20 @@ class Need(Record):
     """Of each worker, for the libraries that its task calls."""
     memory_mb: float | None = None
     """The most a worker may hold, in MiB; None: an equal share of what the job may."""
+
+
+def check_need(need: Need) -> None:
+    """Invalid if the need makes no sense."""
+    if need.workers < 1 or need.threads < 1:
+        raise Invalid(
+            f"{need.workers} workers with {need.threads} threads each make no sense.",
+            hint="At least one of each.",
+        )
+    if need.memory_mb is not None and need.memory_mb < LEAST_MB:
+        raise Invalid(
+            f"A worker cannot work with {need.memory_mb:g} MiB.",
+            hint=f"At least {LEAST_MB:g}.",
+        )
 
 
 class Clusters(Protocol):

@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import workbench
 from workbench.core import Context, Invalid, Refused, Unavailable
 
-from .local import check
-from .ports import Need
+from .ports import Need, check_need
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,7 +43,7 @@ class Scheduler:
         """See `Clusters`. What the need says of threads and memory is the workers' own matter."""
         from distributed import Client
 
-        check(need)
+        check_need(need)
         try:
             client = Client(self._address, security=self._security(), timeout=WAIT_S)
         except (OSError, ValueError, TimeoutError) as error:

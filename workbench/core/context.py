@@ -112,7 +112,7 @@ class Quiet:
     """A Reporter for code that runs a job's function directly, outside any job."""
 
     id = ""
-    scratch = None
+    scratch: Path | None = None
 
     def progress(self, share: float, note: str = "") -> None:
         """Heard by nobody."""

@@ -49,11 +49,6 @@ class Trying(Quiet):
         self._checked_at = time.monotonic()
 
 
-def topic_of(job: str) -> str:
-    """Under which name the trials of a job tell."""
-    return f"tune-{job}"
-
-
 def stop_name(topic: str, number: int) -> str:
     """The name of the event that stops a trial."""
     return f"{topic}-stop-{number}"

@@ -25,7 +25,7 @@ from .estimators import Lesson, fit_estimator
 from .ports import Run, registries
 from .preparing import Given, Prepared, check_architecture, prepare
 from .training import finish
-from .trying import Outcome, stop_name, topic_of, try_settings
+from .trying import Outcome, stop_name, try_settings
 from .types import Model, Study, Trial, studies
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class Search:
 
         self._ctx, self._lesson, self._trials = ctx, lesson, trials
         self._estimator, self._objectives = prepared.given.estimator, objectives
-        self._topic = topic_of(ctx.job.id or new_id("job"))
+        # Each attempt has its own: a scheduler elsewhere remembers which trials were stopped.
+        self._topic = f"tune-{new_id('run')}"
         self._lock = Lock()
         self._done: list[Trial] = []
         self._asked: dict[int, optuna.Trial] = {}
@@ -183,6 +184,7 @@ class Search:
     def _try(self, client: "Client", data: Any, number: int) -> Outcome:
         """Ask for settings, have them tried, tell what came of it."""
         import optuna
+        from distributed import Event
 
         with self._lock:
             if number == 1:
@@ -203,14 +205,16 @@ class Search:
         )
         outcome = self._awaited(future, number)
         outcome |= {"settings": settings, "elapsed_s": round(time.monotonic() - began, 2)}
+        stopped = outcome["state"] == "stopped"
         states = optuna.trial.TrialState
         with self._lock:
             del self._asked[number]
             if outcome["state"] == "done":
                 self._study.tell(trial, outcome["values"])
             else:
-                stopped = outcome["state"] == "stopped"
                 self._study.tell(trial, state=states.PRUNED if stopped else states.FAIL)
+        if stopped:
+            Event(stop_name(self._topic, number), client).clear()
         return outcome
 
     def _awaited(self, future: "Future[Outcome]", number: int) -> Outcome:
@@ -250,7 +254,7 @@ class Search:
                 )
             )
 
-    def _heard(self, client: "Client", event: Any) -> None:
+    async def _heard(self, client: "Client", event: Any) -> None:
         """A worker told how far a trial is: stop it if it is behind. In the client's loop."""
         from distributed import Event
 
@@ -264,8 +268,7 @@ class Search:
             trial.report(told["validation_loss"], int(told["epoch"]))
             behind = trial.should_prune()
         if behind:
-            # In the client's own thread this is a task of it, which nobody has to wait for.
-            Event(stop_name(self._topic, told["trial"]), client).set()
+            await Event(stop_name(self._topic, told["trial"]), client).set()
 
 
 def front(trials: Sequence[Trial]) -> list[int]:

@@ -273,8 +273,8 @@ class DurableJobs:
         assert engines is not None
         store = engines.get(stores)
         with store.begin() as tx:
-            stopped = "the Studio stopped while it ran; it is begun again"
-            attempt = ledger.begin_attempt(tx, id, utc_now(), stopped if left == AGAIN else "")
+            cut = "it was cut off while it ran, and is begun again"
+            attempt = ledger.begin_attempt(tx, id, utc_now(), cut if left == AGAIN else "")
         if attempt is None:
             row = ledger.row_of(store, id)
             if row is not None and row.state not in ("done", "failed", "cancelled"):

@@ -1,4 +1,4 @@
-"""The folders that the attempts of a job share: checkpoints, tables too large for memory."""
+"""The folders that the attempts of a job share: checkpoints, and what its workers put aside."""
 
 import shutil
 from pathlib import Path

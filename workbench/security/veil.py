@@ -26,8 +26,6 @@ DATABASES = ("studio.db", "mlflow.db")
 """Files of the home that a job reads and writes, with those that SQLite keeps beside them."""
 PORTS = ("core.store", "core.blobs", "models.registry")
 """Whose engines a job opens; others' files, such as secrets, it never needs."""
-PROVEN = "compute.clusters"
-"""The port whose URL names files with a certificate."""
 KEPT = (
     *("LANG", "LC_", "TZ", "PATH", "PYTHON", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "COVERAGE_"),
     *("OMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "TORCH_"),
@@ -71,14 +69,14 @@ def veiled(settings: Settings, project: str, bounds: Bounds) -> Veiled:
         parts = urlsplit(url)
         if parts.netloc:
             network = True
-            told = dict(parse_qsl(parts.query)) if port == "core.store" else {}
-            if (host := told.get("host", "")).startswith("/"):
-                beside.append(Path(host))
-            if name := told.get("passfile", ""):
-                passfile = settings.home / name
-            if port == PROVEN:
-                named = (Path(value) for _, value in parse_qsl(parts.query))
-                seen += [file for file in named if file.is_absolute() and file.is_file()]
+            told = dict(parse_qsl(parts.query))
+            if port == "core.store":
+                if (host := told.get("host", "")).startswith("/"):
+                    beside.append(Path(host))
+                if name := told.get("passfile", ""):
+                    passfile = settings.home / name
+            elif port == "compute.clusters":
+                seen += [Path(file) for file in told.values() if Path(file).is_file()]
         elif port in PORTS and parts.path.strip("/"):
             place = Path("/" + parts.path.lstrip("/"))
             beside.append(place if place.is_dir() else place.parent)

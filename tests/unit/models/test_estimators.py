@@ -54,7 +54,7 @@ class Attempt(Quiet):
     """A job's attempt that is killed when an epoch has been told."""
 
     def __init__(self, scratch: Path, killed_in: int = 0) -> None:
-        self.scratch, self.killed_in = scratch, killed_in  # type: ignore[assignment]
+        self.scratch, self.killed_in = scratch, killed_in
         self.lines: list[str] = []
         self.epochs: list[int] = []
 
