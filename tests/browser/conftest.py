@@ -6,7 +6,6 @@ left. `page` is a fresh window; `browser` is pytest-playwright's.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +16,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
+from tests.browser.lab import Lab, lab_is_ready
 from tests.hostile.members import come_in
 from tests.running import environment_for, free_port, launched, welcome_link
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-LAB_MS = 90_000
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,6 @@ class Studio:
         lab_is_ready(page)
 
 
-def lab_is_ready(page: Page) -> None:
-    """Wait until JupyterLab has drawn itself and put away its splash."""
-    page.wait_for_url(re.compile(r"/user/[^/]+/lab"), timeout=LAB_MS)
-    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=LAB_MS)
-    expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=LAB_MS)
-
-
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     """The browser of the system, if there is one; Playwright's own otherwise."""
@@ -116,3 +108,11 @@ def studio(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
             page.get_by_role("button", name="Open the Studio").click()
             lab_is_ready(page)
         yield made
+
+
+@pytest.fixture
+def lab(studio: Studio, browser: Browser) -> Iterator[Lab]:
+    """The administrator's own project, in a window of its own."""
+    made = Lab(studio, browser)
+    yield made
+    made.page.context.close()

@@ -4,16 +4,13 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import LAB_MS, Studio, lab_is_ready
-from tests.running import process_in
-from tests.together.cells import notebook
+from tests.browser.conftest import Studio, lab_is_ready
+from tests.browser.lab import Lab
 from tests.together.peers import until
 
 pytestmark = pytest.mark.browser
@@ -43,87 +40,6 @@ TABLE = "a,b,c\n" + "".join(f"{i},{i % 7},{'yes' if i % 7 > 3 else 'no'}\n" for 
 
 def cell_of(seconds: float) -> str:
     return CELL.format(steps=round(seconds * 2))
-
-
-class Lab:
-    """Somebody's JupyterLab, project and files."""
-
-    def __init__(self, studio: Studio, browser: Browser, project: str = "") -> None:
-        self.studio, self.browser = studio, browser
-        self.page = self._new()
-        studio.open_lab(self.page)
-        found = re.search(r"/user/(prj-[^/]+)/", self.page.url)
-        assert found
-        self.label = project.replace("_", "-") or found[1]
-        self.project = self.label.replace("-", "_", 1)
-        self.origin = self.page.url.partition("/user/")[0].replace(found[1], self.label)
-        self.files = studio.home / "projects" / self.project / "files"
-
-    def _new(self) -> Page:
-        return self.browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-
-    def write(self, name: str, *sources: str) -> None:
-        """A notebook in the project's folder."""
-        self.put(name, json.dumps(notebook(*sources)))
-
-    def put(self, name: str, text: str) -> None:
-        """A file in the project's folder, its own."""
-        file, owner = self.files / name, self.files.stat()
-        file.write_text(text)
-        os.chown(file, owner.st_uid, owner.st_gid)
-
-    def open(self, name: str) -> None:
-        """Open a notebook, and wait until its kernel is there."""
-        self.page.goto(f"{self.origin}/user/{self.label}/lab/tree/{name}?reset")
-        lab_is_ready(self.page)
-        expect(self.cell(0)).to_be_visible(timeout=LAB_MS)
-        ready = self.page.locator("#jp-main-statusbar").get_by_text(re.compile(r"\| (Idle|Busy)"))
-        expect(ready).to_be_visible(timeout=LAB_MS)
-
-    def cell(self, number: int) -> Locator:
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-
-    def outputs(self, number: int = 0) -> Locator:
-        return self.cell(number).locator(".jp-Cell-outputArea")
-
-    def run(self, number: int = 0) -> None:
-        """Run a cell."""
-        self.cell(number).locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
-
-    def leave(self) -> None:
-        """Close the browser."""
-        self.page.context.close()
-
-    def come_back(self, name: str = "") -> None:
-        """A new browser: sign in, open the notebook."""
-        self.page = self._new()
-        self.studio.open_lab(self.page)
-        if name:
-            self.open(name)
-
-    def server(self) -> psutil.Process | None:
-        """JupyterLab's server."""
-        return process_in(self.project, "workbench.hub.inside")
-
-    def stop(self) -> None:
-        """As an administrator stops it."""
-        stopped = self.studio.run("operations", "stop-server", "--id", self.project)
-        assert stopped.returncode == 0, stopped.stderr
-        until("the server has ended", lambda: self.server() is None, 30)
-
-    def kill(self) -> None:
-        server = self.server()
-        assert server is not None
-        server.kill()
-        until("the server has ended", lambda: self.server() is None, 30)
-
-
-@pytest.fixture
-def lab(studio: Studio, browser: Browser) -> Iterator[Lab]:
-    made = Lab(studio, browser)
-    yield made
-    made.page.context.close()
 
 
 _left: dict[str, tuple[Lab, float]] = {}

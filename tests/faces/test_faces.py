@@ -38,6 +38,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "comments.resolve": {"id": "cmt_none"},
     "comments.see_mentions": {"comments": ["cmt_none"]},
     "comments.update_comment": {"id": "cmt_none", "text": "Because."},
+    "compute.list_clusters": {},
+    "compute.scale": {"workers": 2},
     "compute.usage": {"days": 7},
     "data.create_connection": {"name": "shop", "url": "ftp://shop.example/"},
     "data.delete_connection": {"id": "nothing"},

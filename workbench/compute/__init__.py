@@ -1,7 +1,19 @@
 """Where heavy work runs: processes of this machine, or a Dask scheduler elsewhere; what it used."""
 
-from .actions import usage
-from .ports import Clusters, Need, clusters
-from .types import Usage, Used
+from .actions import list_clusters, scale, usage
+from .ports import Clusters, Need, Notebooks, clusters, notebooks
+from .types import Cluster, Usage, Used
 
-__all__ = ["Clusters", "Need", "Usage", "Used", "clusters", "usage"]
+__all__ = [
+    "Cluster",
+    "Clusters",
+    "Need",
+    "Notebooks",
+    "Usage",
+    "Used",
+    "clusters",
+    "list_clusters",
+    "notebooks",
+    "scale",
+    "usage",
+]

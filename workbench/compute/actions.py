@@ -1,13 +1,50 @@
-"""What a project's jobs have used."""
+"""A project's cluster, and what its jobs have used."""
 
 from datetime import timedelta
 
-from workbench.core import Context, Invalid, action
+from workbench.core import Context, Invalid, Page, action
 
-from .types import Usage
+from .ports import notebooks
+from .types import Cluster, Usage
 from .used import used_since
 
 LONGEST_D = 3_650
+MOST = 64
+"""The most workers a project may ask for: each is a process."""
+
+
+@action(effect="read")
+def list_clusters(ctx: Context, limit: int = 100, after: str | None = None) -> Page[Cluster]:
+    """The Dask cluster of this project's notebooks, while there is one.
+
+    Args:
+        limit: At most how many.
+        after: The `next` of the page before.
+    """
+    found = ctx.engine(notebooks).find(ctx.project)
+    items = [found] if found and limit > 0 and (after is None or found.id > after) else []
+    return Page(items=items, next=None)
+
+
+@action(effect="write", undo="inverse:compute.scale")
+def scale(ctx: Context, workers: int, most: int | None = None) -> Cluster:
+    """Start the Dask cluster of this project's notebooks, make it larger or smaller, or end it.
+
+    It lies beside the project's kernels, and ends when the last of them does. When this answers, it
+    has been told; workers come and go within seconds.
+
+    Args:
+        workers: How many it has at any time, 0 to 64; 0 and no `most` ends it.
+        most: How many it has where there is work for them; `workers` if absent.
+    """
+    most = workers if most is None else most
+    if not 0 <= workers <= most <= MOST:
+        raise Invalid(
+            f"{workers} to {most} workers make no sense.",
+            hint=f"0 to {MOST}, and most at least as many as workers.",
+        )
+    ctx.note(workers=workers, most=most)
+    return ctx.engine(notebooks).scale(ctx.project, workers, most)
 
 
 @action(effect="read")

@@ -1,5 +1,6 @@
 """Workers that are processes of the job, with its rights and limits, gone when it ends."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class LocalProcesses:
                 processes=True,
                 protocol="tls://",
                 security=Security.temporary(),
-                memory_limit=int(_share(need, workers) * MIB),
+                memory_limit=worker_memory(workers, need.memory_mb),
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 local_directory=str(scratch),
                 silence_logs=50,
@@ -77,11 +78,16 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _share(need: Need, workers: int) -> float:
-    """MiB for each worker: what a process may have, or its share of the machine's memory."""
+def worker_memory(workers: int, most_mb: float | None = None) -> int:
+    """Bytes for each worker: what a process may have, or its share of the machine's memory.
+
+    Args:
+        workers: How many there are to be.
+        most_mb: What was asked for, in MiB.
+    """
     _, limit = memory.used_and_limit()
     if limit:
-        return min(need.memory_mb or limit / MIB, limit / MIB)
+        return int(min((most_mb or math.inf) * MIB, limit))
     import psutil
 
-    return need.memory_mb or float(psutil.virtual_memory().total) / MIB / (workers + 1)
+    return int(most_mb * MIB if most_mb else psutil.virtual_memory().total / (workers + 1))

@@ -1,9 +1,11 @@
-"""What a room needs that spreads its work: a Dask cluster, for as long as a job runs."""
+"""What spreads work: a Dask cluster for as long as a job runs, and one beside the notebooks."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.core import Context, Invalid, Port, Record
+
+from .types import Cluster
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -70,3 +72,29 @@ for scheme in ("tcp", "tls"):
     clusters.engine(
         scheme, "workbench.compute.scheduler:Scheduler", hint="Install nexus-workbench[compute]."
     )
+
+
+class Notebooks(Protocol):
+    """Who has the cluster of a project's notebooks."""
+
+    def find(self, project: str) -> Cluster | None:
+        """What it is now; None where there is none.
+
+        Raises:
+            Unavailable: The project's server does not answer for it.
+        """
+
+    def scale(self, project: str, least: int, most: int) -> Cluster:
+        """Start it, make it larger or smaller, or end it: with `most` 0.
+
+        Raises:
+            Unavailable: The project's server does not run, or could not do it.
+        """
+
+
+notebooks = Port[Notebooks](
+    "compute.notebooks",
+    default="project://",
+    doc="Where the Dask cluster of a project's notebooks is: beside its kernels.",
+)
+notebooks.engine("project", "workbench.operations.clusters:ProjectClusters")

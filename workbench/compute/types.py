@@ -26,3 +26,22 @@ class Usage(Record):
     peak_mb: float
     actions: list[Used]
     """The one with most processor seconds first."""
+
+
+class Cluster(Record):
+    """The Dask cluster of a project's notebooks."""
+
+    id: str
+    address: str
+    """Of its scheduler, inside the project; empty when it has ended."""
+    dashboard: str
+    """The path of its pages, at the Studio's address."""
+    workers: int
+    """How many there are now."""
+    threads: int
+    memory_mb: float
+    """What all workers together may hold, in MiB."""
+    least: int
+    """It has so many workers at any time."""
+    most: int
+    """And so many where there is work for them."""

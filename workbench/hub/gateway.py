@@ -241,6 +241,10 @@ class Gateway:
                 else:
                     hint = "Open the project again."
                 raise Refusal(503, "The project's server does not run.", hint) from error
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            # Killed while it was asked: who looks at a page gets the next one.
+            if not browsing:
+                raise
         return _page("Starting …", _STARTING, self.servers.start(label))
 
     def _entrant(self, key: str, label: str) -> Entrant | None:

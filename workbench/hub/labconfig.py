@@ -11,7 +11,8 @@ from .given import KEEPER
 HERE = Path(__file__).parent
 
 LEFT_OUT = ("dask_labextension", "nbclassic", "panel.io.jupyter_server_extension")
-"""Parts of a notebook server that nobody sees here, and that take half of its start."""
+"""Parts of a notebook server that nobody sees here, and that take half of its start; what the Dask
+panel asks for is answered by `kernels.dask`."""
 
 
 def configure_lab(c: Config) -> None:
@@ -19,6 +20,7 @@ def configure_lab(c: Config) -> None:
     c.ServerApp.quit_button = False
     c.ServerApp.contents_manager_class = "workbench.hub.contents.StudioContents"
     c.ServerApp.jpserver_extensions = dict.fromkeys(LEFT_OUT, False)
+    c.ServerApp.kernel_spec_manager_class = "workbench.hub.kernels.specs.StudioSpecs"
     c.LabApp.news_url = None
     c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
     c.LabApp.extension_manager = "readonly"

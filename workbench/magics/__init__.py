@@ -1,11 +1,13 @@
 """What a kernel of the Studio can besides: `%load_ext workbench`, loaded by itself in a project.
 
 `wb` is the Studio. `%%sql` asks the project's products (`sql`). A cell that runs out of memory says
-where it went (`running_out`).
+where it went (`running_out`). In a kernel that is connected to the project's Dask cluster, `client`
+is that (`cluster`).
 """
 
 from typing import Any
 
+from .cluster import connect
 from .running_out import explain
 from .sql import Queries
 from .studio import Studio
@@ -21,3 +23,4 @@ def load(shell: Any) -> None:
     shell.set_custom_exc((MemoryError,), explain)
     studio = shell.user_ns.setdefault("wb", Studio())
     shell.register_magics(Queries(shell, studio if isinstance(studio, Studio) else Studio()))
+    connect(shell)

@@ -154,9 +154,9 @@ def look(home: Path, server: Running) -> Look:
     if not (folder_of(home) / f"{server.label}.sock").exists():
         return Look(answers=False, serves=False, commands=commands)
     try:
-        with _reached(home, server.label) as client:
-            kernels = _asked(client, "kernels")
-            terminals = _asked(client, "terminals")
+        with reached(home, server.label) as client:
+            kernels = listed(asked(client, "GET", "api/kernels"))
+            terminals = listed(asked(client, "GET", "api/terminals"))
     except httpx.ConnectError:
         # Nobody listens: the server was killed, and what is in its kernels goes on.
         return Look(answers=False, serves=False, commands=commands)
@@ -231,7 +231,12 @@ def _lives(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def _reached(home: Path, label: str) -> "Iterator[httpx.Client]":
+def reached(home: Path, label: str) -> "Iterator[httpx.Client]":
+    """A client of a project's server, at its path.
+
+    Raises:
+        FileNotFoundError: It does not run on this machine.
+    """
     if not (folder_of(home) / f"{label}.sock").exists():
         raise FileNotFoundError(f"{label} has no socket")
     import httpx
@@ -242,7 +247,7 @@ def _reached(home: Path, label: str) -> "Iterator[httpx.Client]":
     try:
         with httpx.Client(
             transport=httpx.HTTPTransport(uds=f"{place}/{label}.sock"),
-            base_url=f"http://project/user/{label}/api/",
+            base_url=f"http://project/user/{label}/",
             headers={PERSON: "studio"},
             timeout=TIMEOUT_S,
         ) as client:
@@ -252,15 +257,25 @@ def _reached(home: Path, label: str) -> "Iterator[httpx.Client]":
             os.close(folder)
 
 
-def _asked(client: "httpx.Client", path: str) -> list[dict[str, Any]]:
-    """A list of the server's; ValueError if it answers something else."""
-    until, body = time.monotonic() + TIMEOUT_S, b""
-    with client.stream("GET", path) as answer:
+def asked(client: "httpx.Client", method: str, path: str, **given: Any) -> Any:
+    """What a project's server answers, from JSON: a stranger's word.
+
+    Raises:
+        httpx.HTTPError: It does not, or says that it went wrong.
+        ValueError: It answers too much, or no JSON.
+    """
+    began, body = time.monotonic(), b""
+    wait_s = client.timeout.read or TIMEOUT_S
+    with client.stream(method, path, **given) as answer:
         for piece in answer.raise_for_status().iter_bytes():
             body += piece
-            if len(body) > LARGEST or time.monotonic() > until:
+            if len(body) > LARGEST or time.monotonic() > began + wait_s:
                 raise ValueError("it answers too much")
-    told = json.loads(body)
+    return json.loads(body)
+
+
+def listed(told: Any) -> list[dict[str, Any]]:
+    """An answer that is a list of objects; ValueError if it is not."""
     if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
         raise ValueError("it answers no list")
     return told

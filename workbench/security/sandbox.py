@@ -338,7 +338,8 @@ def environment_folders() -> list[Path]:
     """What Python needs to run the Studio's code: its own folders, and ours in a checkout."""
     package = Path(workbench.__file__).parent
     extension = package.parent / "extensions" / "studio" / "labextension"
-    wanted = [Path(sys.base_prefix), Path(sys.prefix), package, extension]
+    kernels = package.parent / "kernels"
+    wanted = [Path(sys.base_prefix), Path(sys.prefix), package, kernels, extension]
     chosen: list[Path] = []
     for folder in wanted:
         inside_another = any(folder.is_relative_to(other) for other in (*chosen, Path("/usr")))

@@ -346,6 +346,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/compute/clusters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The Dask cluster of this project's notebooks, while there is one.
+         * @description The Dask cluster of this project's notebooks, while there is one.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["compute.list_clusters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compute:scale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start the Dask cluster of this project's notebooks, make it larger or smaller, or end it.
+         * @description Start the Dask cluster of this project's notebooks, make it larger or smaller, or end it.
+         *
+         *     It lies beside the project's kernels, and ends when the last of them does. When this answers, it
+         *     has been told; workers come and go within seconds.
+         *
+         *     Args:
+         *         workers: How many it has at any time, 0 to 64; 0 and no `most` ends it.
+         *         most: How many it has where there is work for them; `workers` if absent.
+         */
+        post: operations["compute.scale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/compute:usage": {
         parameters: {
             query?: never;
@@ -2471,6 +2522,28 @@ export interface components {
             size: number;
         };
         /**
+         * Cluster
+         * @description The Dask cluster of a project's notebooks.
+         */
+        Cluster: {
+            /** Address */
+            address: string;
+            /** Dashboard */
+            dashboard: string;
+            /** Id */
+            id: string;
+            /** Least */
+            least: number;
+            /** Memory Mb */
+            memory_mb: number;
+            /** Most */
+            most: number;
+            /** Threads */
+            threads: number;
+            /** Workers */
+            workers: number;
+        };
+        /**
          * Column
          * @description One column of a product, as declared at registration.
          */
@@ -2715,6 +2788,19 @@ export interface components {
             };
             /** Same Rows */
             same_rows: boolean;
+        };
+        /** ComputeScaleRequest */
+        ComputeScaleRequest: {
+            /**
+             * Most
+             * @description How many it has where there is work for them; `workers` if absent.
+             */
+            most?: number | null;
+            /**
+             * Workers
+             * @description How many it has at any time, 0 to 64; 0 and no `most` ends it.
+             */
+            workers: number;
         };
         /** ComputeUsageRequest */
         ComputeUsageRequest: {
@@ -3991,6 +4077,13 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Cluster] */
+        Page_Cluster_: {
+            /** Items */
+            items: components["schemas"]["Cluster"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Commit] */
         Page_Commit_: {
             /** Items */
@@ -5068,6 +5161,7 @@ export type Blob = components['schemas']['Blob'];
 export type Branch = components['schemas']['Branch'];
 export type CellChange = components['schemas']['CellChange'];
 export type Checkpoint = components['schemas']['Checkpoint'];
+export type Cluster = components['schemas']['Cluster'];
 export type Column = components['schemas']['Column'];
 export type ColumnProfile = components['schemas']['ColumnProfile'];
 export type Comment = components['schemas']['Comment'];
@@ -5079,6 +5173,7 @@ export type CommentsSeeMentionsRequest = components['schemas']['CommentsSeeMenti
 export type CommentsUpdateCommentRequestRest = components['schemas']['CommentsUpdateCommentRequestRest'];
 export type Commit = components['schemas']['Commit'];
 export type Comparison = components['schemas']['Comparison'];
+export type ComputeScaleRequest = components['schemas']['ComputeScaleRequest'];
 export type ComputeUsageRequest = components['schemas']['ComputeUsageRequest'];
 export type Connection = components['schemas']['Connection'];
 export type DataCreateConnectionRequest = components['schemas']['DataCreateConnectionRequest'];
@@ -5131,6 +5226,7 @@ export type Node = components['schemas']['Node'];
 export type OperationsFindLogsRequest = components['schemas']['OperationsFindLogsRequest'];
 export type OperationsStopServerRequest = components['schemas']['OperationsStopServerRequest'];
 export type PageBranch = components['schemas']['Page_Branch_'];
+export type PageCluster = components['schemas']['Page_Cluster_'];
 export type PageCommit = components['schemas']['Page_Commit_'];
 export type PageConnection = components['schemas']['Page_Connection_'];
 export type PageEntry = components['schemas']['Page_Entry_'];
@@ -5758,6 +5854,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Seen"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "compute.list_clusters": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Cluster_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "compute.scale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComputeScaleRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cluster"];
                 };
             };
             /** @description What went wrong, and what to do. */

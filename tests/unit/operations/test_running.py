@@ -45,6 +45,8 @@ def telling(home: Path, answers: dict[str, Any]) -> Iterator[running.Running]:
             self.end_headers()
             self.wfile.write(body)
 
+        do_PATCH = do_GET
+
         def address_string(self) -> str:
             return "studio"
 

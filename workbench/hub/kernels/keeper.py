@@ -3,7 +3,7 @@
 It owns the project's kernels and starts JupyterLab's server beside them, with the arguments it was
 given. The hub tells it by one descriptor when to start and to end the server; the server asks it
 for kernels by another. Without a hub that commands (in a pod) it starts the server at once, and
-ends with it.
+ends with it. The Dask cluster of the project's notebooks is its own, too, and lasts as long.
 
 The server may be stopped or killed: kernels stay. Asked to leave, the keeper ends the kernels that
 do nothing and keeps the others until they have done nothing for as long as it was told; without
@@ -34,6 +34,7 @@ from jupyter_client.session import Session
 from .. import given
 from ..limits import confine
 from ..processes import die_with_parent
+from .cluster import ProjectCluster
 from .explaining import explained, left_over
 from .outputs import KINDS, captured, fits
 from .runs import MOST, own_runs
@@ -132,6 +133,7 @@ class Keeper:
         self._done = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = zmq.asyncio.Context()
+        self._cluster = ProjectCluster()
         self._runs = own_runs()
         self._rows: list[tuple[str, str, Any]] = []
         self._begun: dict[str, int] = {}
@@ -239,19 +241,24 @@ class Keeper:
         try:
             while line := await reader.readline():
                 asked = json.loads(line)
-                number = asked.pop("number")
-                try:
-                    answer = {"number": number, "answer": await self._do(**asked)}
-                except Exception as error:
-                    log.exception("%s could not be done", asked.get("do"))
-                    answer = {"number": number, "problem": str(error)}
-                self._say(answer)
+                if asked["do"] == "scale":
+                    # A cluster takes seconds to start: others are answered meanwhile.
+                    self._begin(self._reply(**asked))
+                else:
+                    await self._reply(**asked)
         except (ConnectionError, ValueError) as error:
             log.warning("the server said what cannot be read: %s", error)
         finally:
             if self._writer is writer:
                 self._writer = None
             writer.close()
+
+    async def _reply(self, number: int, do: str, **asked: Any) -> None:
+        try:
+            self._say({"number": number, "answer": await self._do(do, **asked)})
+        except Exception as error:
+            log.exception("%s could not be done", do)
+            self._say({"number": number, "problem": str(error)})
 
     def _say(self, told: dict[str, Any]) -> None:
         if self._writer is not None:
@@ -272,6 +279,10 @@ class Keeper:
             ]
         if do == "launch":
             return await self._launch(**asked)
+        if do == "cluster":
+            return self._cluster.state
+        if do == "scale":
+            return await self._cluster.scale(**asked)
         kernel = self._kernels.get(asked["id"])
         if kernel is None:
             return None
@@ -322,6 +333,8 @@ class Keeper:
             # Whatever a kernel prints is kept, however fast it prints.
             published.rcvhwm = 0
             published.linger = 0
+            # It listens before the kernel is there, and hears it from its first cell on.
+            published.reconnect_ivl = 10
             published.subscribe(b"")
             published.connect(_address(connection, "iopub_port"))
             began = time.monotonic()
@@ -544,6 +557,7 @@ class Keeper:
             self._send(kernel, signal.SIGKILL)
         if self._server is not None:
             self._server.kill()
+        await self._cluster.end()
         self._flush()
         self._runs.close()
 

@@ -28,6 +28,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.websocket import WebSocketClosedError
 
+from . import dask
 from .outputs import KINDS, messages
 from .provisioner import Keeper, KeeperProvisioner
 from .runs import Row, Run, own_runs
@@ -351,6 +352,7 @@ def take_up(server: ServerApp) -> None:
     handlers: list[Any] = [
         (f"{place}/runs", RunsHandler, {"writer": writer}),
         (f"{place}/kernels", UsesHandler, {"keeper": kernels.keeper}),
+        *dask.routes(server.base_url, kernels.keeper),
     ]
     server.web_app.add_handlers(".*$", handlers)
     server.io_loop.add_callback(writer.work, kernels.missed, MISSED_S)

@@ -10,13 +10,18 @@ from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from jupyter_server.utils import url_path_join
 
 from .. import given
+from .cluster import State, client_environment
 
 EXTENSION = ("--InteractiveShellApp.extra_extensions=workbench",)
 """What a kernel of IPython's is given besides: see `workbench.magics`."""
 ANSWER_S = 60.0
 """How long the keeper may take to answer, in seconds."""
+CLUSTER, CONNECTED = "studio_cluster", "STUDIO_DASK"
+"""In the metadata of a kernel's description: it is connected to the project's cluster. And how it
+is told so, in its environment: see `workbench.magics.cluster`."""
 
 
 class Keeper:
@@ -49,6 +54,26 @@ class Keeper:
             return await asyncio.wait_for(self._waiting[number], ANSWER_S)
         finally:
             del self._waiting[number]
+
+    async def cluster(self) -> State | None:
+        """The cluster of the project's notebooks; None if there is none."""
+        state: State | None = await self.ask("cluster")
+        return state
+
+    async def scale(self, least: int = 0, most: int | None = None) -> State | None:
+        """Have it use so many workers, started if need be; none at most ends it.
+
+        Args:
+            least: It has so many at any time.
+            most: And so many where there is work for them; as many as processors if absent.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        if most is None:
+            most = max(least, len(os.sched_getaffinity(0)), 1)
+        state: State | None = await self.ask("scale", least=least, most=most)
+        return state
 
     async def _open(self) -> asyncio.StreamWriter:
         async with self._opening:
@@ -95,6 +120,7 @@ class KeeperProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Have the keeper start it."""
         self.cwd = kwargs.get("cwd") or Path.cwd()
+        environment = dict(kwargs.get("env") or os.environ) | await self._dask()
         connection = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in self.connection_info.items()
@@ -104,13 +130,27 @@ class KeeperProvisioner(LocalProvisioner):
             id=self.kernel_id,
             name=self.parent.kernel_name,  # type: ignore[union-attr]
             command=[*cmd, *EXTENSION] if "ipykernel_launcher" in cmd else cmd,
-            environment=kwargs.get("env") or dict(os.environ),
+            environment=environment,
             cwd=str(self.cwd),
             connection=connection,
         )
         self._keeper.codes.pop(self.pid, None)  # Of a former process with this number.
         self._launched = True
         return self.connection_info
+
+    async def _dask(self) -> dict[str, str]:
+        """What lets it use the project's cluster; some are to be connected, and have it started.
+
+        Raises:
+            OSError: The cluster cannot be started.
+        """
+        kernels: Any = self.parent.parent  # type: ignore[union-attr]
+        environment = client_environment(url_path_join(kernels.parent.base_url, "proxy"))
+        if self.kernel_spec.metadata.get(CLUSTER):
+            state = await self._keeper.cluster() or await self._keeper.scale()
+            assert state is not None
+            environment |= {"DASK_SCHEDULER_ADDRESS": state["address"], CONNECTED: "1"}
+        return environment
 
     async def take_up(self, pid: int, cwd: str) -> None:
         """Go on with one that an earlier server started."""
