@@ -1,14 +1,14 @@
 """The Dask cluster of a project's notebooks: a kernel that is connected to it, and its panel."""
 
 import json
-import os
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Studio
 from tests.browser.lab import LAB_MS, Lab
+from tests.browser.pictures import shot
 from tests.running import process_in
 from tests.together.cells import notebook
 from tests.together.peers import until
@@ -23,12 +23,6 @@ def slowly(number):
     return number
 
 sum(client.gather(client.map(slowly, range(30), pure=False)))"""
-
-
-def shot(page: Page, name: str) -> None:
-    """A picture to look at, where somebody asked for pictures."""
-    if folder := os.environ.get("STUDIO_PICTURES"):
-        page.screenshot(path=f"{folder}/{name}.png")
 
 
 def test_a_notebook_on_the_projects_cluster(lab: Lab, studio: Studio) -> None:

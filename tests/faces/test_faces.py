@@ -59,6 +59,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ethics.gate": {"model": "{model}"},
     "ethics.get_report": {"id": "{report}"},
     "ethics.list_reports": {},
+    "notebooks.run": {"code": "1 + 1"},
     "models.compare": {"models": ["{model}", "{model}"]},
     "models.export": {"id": "{model}", "format": "onnx"},
     "models.get_model": {"id": "{model}"},

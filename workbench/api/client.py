@@ -168,6 +168,11 @@ class RunningJob(Job):
 
     _wb: Workbench = PrivateAttr()
 
+    def __repr__(self) -> str:
+        """Which it is, how it is, and how to go on; all of it is in `model_dump()`."""
+        came = f", {self.result}" if self.result else ""
+        return f"<{self.id}: {self.action}, {self.state}{came}; .wait(), .refresh()>"
+
     def wait(
         self, show: Callable[[str], None] | None = None, timeout_s: float | None = None
     ) -> "RunningJob":

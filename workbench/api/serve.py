@@ -26,6 +26,7 @@ from workbench.operations.sweeping import Sweeper
 from workbench.pipelines.schedules import Scheduler
 from workbench.security import sandbox
 from workbench.security.guard import Guard, HubGuard, LocalGuard
+from workbench.security.inside import project_beside
 
 from .peers import PeerProtocol
 from .rest import application
@@ -45,7 +46,7 @@ def serve() -> None:
     engines = Engines(settings)
     told = whereabouts()
     prefix = told.service_prefix.rstrip("/")
-    within = None if sandbox.why_not() else partial(project_within, settings.home)
+    within = None if sandbox.why_not() else partial(_project_of, settings.home)
     pods_port = settings.pods_port if settings.servers == "kubernetes" else 0
     local = LocalGuard(settings.home, local_person(), engines.get(stores), within, pods_port)
     guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
@@ -86,6 +87,11 @@ def serve() -> None:
         scheduler.stop()
         sweeper.stop()
         note.unlink(missing_ok=True)
+
+
+def _project_of(home: Path, pid: int) -> str:
+    """The project in one of whose sandboxes a process runs; empty if in none."""
+    return project_within(home, pid) or project_beside(home, pid)
 
 
 def _socket(home: Path) -> socket.socket:

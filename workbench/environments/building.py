@@ -8,7 +8,6 @@ uv alone: no requirement names an address, and no project's code runs beside it.
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -382,7 +381,7 @@ class Bench:
             try:
                 self._wait(process)
             finally:
-                _end(process, group=not self._confines)
+                sandbox.end(process)
             return process.returncode, _read(out)
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> None:
@@ -396,14 +395,6 @@ class Bench:
             if time.monotonic() - measured > MEASURE_S:
                 self.check_size()
                 measured = time.monotonic()
-
-
-def _end(process: "subprocess.Popen[bytes]", *, group: bool) -> None:
-    if process.poll() is None:
-        if group:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
 
 
 def _read(out: BinaryIO) -> str:

@@ -23,8 +23,9 @@ from workbench.security.limits import limit_of
 
 from . import gitconfig, given
 from .servers import Pod, forget_pod, note_pod
-from .spawner import MIB, git_files, prepare, store_of
+from .spawner import git_files, prepare, store_of
 
+MIB = 1024 * 1024
 HOME = "/home/project"
 GIT = "/etc/studio-git"
 RUNTIME = "/run/jupyter"

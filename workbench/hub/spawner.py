@@ -23,10 +23,10 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets import Any as AnyTrait
 from traitlets import Float, Integer, Unicode
 
-from workbench import environments
 from workbench.core import Actor, Engines, Settings, Store, load_settings
 from workbench.core.ids import project_of
 from workbench.core.store import stores
+from workbench.notebooks.sandboxed import environment_of, limits_of, shown_to
 from workbench.operations import running
 from workbench.projects import closed, prepare_folder
 from workbench.projects.spaces import find
@@ -41,9 +41,6 @@ from .servers import socket_of
 GRACE_S = 8.0
 KEEP_S = 3600.0
 """How long kernels that do nothing are kept without a server, where no setting says so."""
-MIB = 1024 * 1024
-CALLS = "/run/studio"
-"""Where the folder of the Studio's socket is seen inside."""
 CONFIG = "/etc/jupyter_config.py"
 """Where the configuration file is seen inside."""
 
@@ -92,21 +89,14 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
         bounds = bounds_of(store_of(home), project_of(label))
         memory = bounds.memory_mb or usual
         log = home / "logs" / f"{label}.log"
-        calls = home / "run" / "inside"
-        calls.mkdir(parents=True, exist_ok=True)
         config = self.config_file if problem else CONFIG
-        packages = environments.prepare_folder(self.settings, project_of(label))
         environment = {
-            "JUPYTER_PATH": f"{environments.seen(packages)}/jupyter",
+            **environment_of(self.settings, project_of(label), key),
             given.BASE: f"/user/{label}/",
             given.HOST: urlsplit(self.settings.address).hostname or "localhost",
-            given.LIMITS: f"data={memory * MIB:.0f},processes=1024",
+            given.LIMITS: limits_of(memory),
             given.KEEP: str(self.settings.idle_s or KEEP_S),
-            "WORKBENCH_TOKEN": key,
-            "WORKBENCH_PROJECT": project_of(label),
-            "WORKBENCH_STUDIO_URL": f"http+unix://{calls if problem else CALLS}/studio.sock",
             "TERM": "xterm-256color",
-            "PIP_USER": "1",
         }
         command = [sys.executable, "-m", "workbench.hub.kernels.keeper", f"--config={config}"]
         if problem:
@@ -126,9 +116,8 @@ class StudioSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]
             confined = sandbox.Confined(
                 folder,
                 read_only={
-                    calls: CALLS,
+                    **shown_to(self.settings, project_of(label)),
                     Path(self.config_file): CONFIG,
-                    packages: environments.SEEN,
                 },
                 etc=git_files(self.settings, label),
                 environment=inner,

@@ -14,7 +14,7 @@ def connect(shell: Any) -> None:
     from distributed import Client
 
     try:
-        shell.user_ns["client"] = Client(timeout=WAIT_S)  # type: ignore[no-untyped-call]
+        shell.user_ns["client"] = Client(timeout=WAIT_S)
     except (OSError, TimeoutError) as error:
         print(
             f"The project's cluster does not answer ({type(error).__name__}). Start it in the Dask "

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from workbench.core import Actor, Forbidden, Store, Unauthenticated
 from workbench.core.context import utc_now
 
-from .sessions import PREFIX, confirmation, find
+from .sessions import PREFIX, Kind, confirmation, find
 
 COOKIE = "workbench-studio"
 STATE_COOKIE = "workbench-studio-state"
@@ -71,7 +71,7 @@ class LocalGuard:
         """See `Guard`."""
         token = bearer(request)
         if self.of_pods(request):
-            return Asker(self._project(token), "")
+            return Asker(self._project(token, "project"), "")
         if hmac.compare_digest(token.encode(), self._key.encode()):
             return Asker(self._actor, "")
         if token.startswith(PREFIX):
@@ -101,15 +101,16 @@ class LocalGuard:
         if found is not None:
             return Actor(name=found.person, within=found.project)
         if peer is not None:
-            project = self._project(token)
+            project = self._project(token, "project", "job")
             if self._is_at_home(project.within, peer):
                 return project
         raise Unauthenticated("This session has ended.", hint="Open the project again.")
 
-    def _project(self, token: str) -> Actor:
-        found = find(self._store, token, "project", utc_now())
-        if found is not None:
-            return Actor(kind="project", name=found.project, within=found.project)
+    def _project(self, token: str, *kinds: Kind) -> Actor:
+        for kind in kinds:
+            found = find(self._store, token, kind, utc_now())
+            if found is not None:
+                return Actor(kind="project", name=found.project, within=found.project)
         raise Unauthenticated("This session has ended.", hint="Open the project again.")
 
     def _is_at_home(self, project: str, peer: int) -> bool:

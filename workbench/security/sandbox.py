@@ -12,6 +12,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -185,6 +186,16 @@ def start_bare(
         preexec_fn=bounds.take if bounds else None,
         **given,
     )
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End what `start` or `start_bare` started, at once, with all it started itself."""
+    if process.poll() is None:
+        # The sandbox's own first process takes everything in it along; bare, the group is its own.
+        if why_not():
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
 
 
 def give(folder: Path, user: int) -> None:

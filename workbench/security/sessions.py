@@ -1,7 +1,8 @@
 """Sessions: who came in where. The key is given out once; its digest alone is kept.
 
 A `person` session belongs to one project's origin; a `project` session is what the code of a
-project's server calls the Studio with; a `ticket` takes a browser from the Studio's own host to
+project's server calls the Studio with, a `job` session what a notebook does that a job runs; a
+`ticket` takes a browser from the Studio's own host to
 a project's origin, once; a `confirmed` session says that somebody proved who they are.
 """
 
@@ -15,11 +16,12 @@ import sqlalchemy as sa
 from workbench.core import Context, NotFound, Page, Record, Store, action, new_id
 from workbench.core.store import metadata
 
-Kind = Literal["person", "project", "ticket", "confirmed"]
+Kind = Literal["person", "project", "job", "ticket", "confirmed"]
 
 LIFE: dict[Kind, timedelta] = {
     "person": timedelta(hours=12),
     "project": timedelta(days=30),
+    "job": timedelta(days=30),
     "ticket": timedelta(seconds=30),
     "confirmed": timedelta(minutes=15),
 }
@@ -134,6 +136,12 @@ def end(tx: sa.Connection, *, person: str = "", project: str = "", kind: Kind | 
     where += [sessions.c.project == project] if project else []
     where += [sessions.c.kind == kind] if kind else []
     return tx.execute(sessions.delete().where(*where)).rowcount
+
+
+def revoke(store: Store, key: str) -> None:
+    """End the session of that key, if it goes on."""
+    with store.begin() as tx:
+        tx.execute(sessions.delete().where(sessions.c.digest == _digest(key)))
 
 
 def confirmation(session: str) -> str:

@@ -1416,6 +1416,39 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notebooks:run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a notebook of the project, or a few lines of Python, as a job.
+         * @description Run a notebook of the project, or a few lines of Python, as a job.
+         *
+         *     It runs in the project's sandbox with a kernel of its own, without a browser and without
+         *     JupyterLab. What comes of it is a copy with all outputs in the folder `runs`, written after each
+         *     cell; what cells print is in the job's log. The first cell that fails ends it. Killed and tried
+         *     again, it begins with its first cell.
+         *
+         *     Args:
+         *         notebook: Its path in the project's files; or give code.
+         *         code: Python, run as a notebook of one cell.
+         *         parameters: Variables to set, by name: in a cell of their own, after the one with the tag
+         *             `parameters` or else first. Values are JSON.
+         *         name: What the copy is called; the notebook's name if absent.
+         *         kernel: Which kernel; the notebook's own if absent, or Studio Python.
+         */
+        post: operations["notebooks.run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations/active_jobs": {
         parameters: {
             query?: never;
@@ -4048,6 +4081,41 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** NotebooksRunRequest */
+        NotebooksRunRequest: {
+            /**
+             * Code
+             * @description Python, run as a notebook of one cell.
+             * @default
+             */
+            code?: string;
+            /**
+             * Kernel
+             * @description Which kernel; the notebook's own if absent, or Studio Python.
+             * @default
+             */
+            kernel?: string;
+            /**
+             * Name
+             * @description What the copy is called; the notebook's name if absent.
+             * @default
+             */
+            name?: string;
+            /**
+             * Notebook
+             * @description Its path in the project's files; or give code.
+             * @default
+             */
+            notebook?: string;
+            /**
+             * Parameters
+             * @description Variables to set, by name: in a cell of their own, after the one with the tag `parameters` or else first. Values are JSON.
+             * @default {}
+             */
+            parameters?: {
+                [key: string]: unknown;
+            };
+        };
         /** OperationsFindLogsRequest */
         OperationsFindLogsRequest: {
             /**
@@ -4870,7 +4938,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "person" | "project" | "ticket" | "confirmed";
+            kind: "person" | "project" | "job" | "ticket" | "confirmed";
             /**
              * Made At
              * Format: date-time
@@ -5223,6 +5291,7 @@ export type ModelsTrainRequest = components['schemas']['ModelsTrainRequest'];
 export type ModelsTuneRequest = components['schemas']['ModelsTuneRequest'];
 export type Moved = components['schemas']['Moved'];
 export type Node = components['schemas']['Node'];
+export type NotebooksRunRequest = components['schemas']['NotebooksRunRequest'];
 export type OperationsFindLogsRequest = components['schemas']['OperationsFindLogsRequest'];
 export type OperationsStopServerRequest = components['schemas']['OperationsStopServerRequest'];
 export type PageBranch = components['schemas']['Page_Branch_'];
@@ -7275,6 +7344,39 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ModelsTuneRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "notebooks.run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NotebooksRunRequest"];
             };
         };
         responses: {

@@ -18,7 +18,9 @@ export const CommandIDs = {
   assess: 'ethics:assess',
   cancel: 'pipelines:cancel',
   retry: 'pipelines:retry',
-  verify: 'audit:verify'
+  verify: 'audit:verify',
+  runNotebook: 'notebooks:run',
+  openNotebook: 'notebooks:open'
 } as const;
 
 type Args = ReadonlyPartialJSONObject;
@@ -245,4 +247,11 @@ export function openDescription(pages: readonly string[]): { args: ReadonlyJSONO
 /** For `studio:show-panel`. */
 export const panelDescription = takes({
   section: { type: 'string', enum: [...SECTIONS], description: 'The section to open.' }
+});
+
+/** For `notebooks:run` and `notebooks:open`. */
+export const notebookDescription = takes({
+  path: string('The notebook’s path; the one in front if absent.'),
+  project: string('Id of the project that it lies in.'),
+  chosen: { type: 'boolean', description: 'The one chosen among the files instead.' }
 });

@@ -19,6 +19,7 @@ import { StudioDocument, pageTitle } from './document.tsx';
 import { graphIcon } from './icon.ts';
 import { runs, uses } from './kernels/index.ts';
 import { PAGES } from './names.ts';
+import { notebooks } from './notebooks/index.ts';
 import { StudioPanel } from './panel/panel.tsx';
 import { RunningItem } from './panel/running.tsx';
 import { SECTIONS, pageArgs, tabOf } from './state.ts';
@@ -212,4 +213,4 @@ const status: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [session, documents, plugin, status, comments, runs, uses];
+export default [session, documents, plugin, status, comments, runs, uses, notebooks];

@@ -13,10 +13,11 @@ export function jobTitle(
       'models.train': trans.__('Train'),
       'models.tune': trans.__('Search settings'),
       'ethics.assess': trans.__('Assess'),
+      'notebooks.run': trans.__('Run'),
       'tour.run': trans.__('Tour')
     }[job.action] ?? job.action;
-  const { name, target, model } = job.request;
-  const about = [name, target, model].find(one => typeof one === 'string' && one !== '');
+  const { name, target, model, notebook } = job.request;
+  const about = [name, target, model, notebook].find(one => typeof one === 'string' && one !== '');
   return typeof about === 'string' && !/^[a-z]{3}_/.test(about) ? `${kind}: ${about}` : kind;
 }
 
@@ -57,6 +58,7 @@ export function referenceName(kind: string, trans: TranslationBundle): string {
       report: trans.__('report'),
       study: trans.__('search'),
       job: trans.__('job'),
+      notebook: trans.__('notebook'),
       project: trans.__('project')
     }[kind] ?? kind
   );

@@ -31,8 +31,9 @@ import zmq.asyncio
 from jupyter_client.launcher import launch_kernel
 from jupyter_client.session import Session
 
+from workbench.rlimits import confine
+
 from .. import given
-from ..limits import confine
 from ..processes import die_with_parent
 from .cluster import ProjectCluster
 from .explaining import explained, left_over

@@ -232,6 +232,14 @@ function Result({ job, studio }: { job: Job; studio: PageProps['studio'] }): JSX
             <Button key={kind} kind="primary" onClick={() => studio.open(page, id)}>
               {trans.__('Open the %1', referenceName(kind, trans))}
             </Button>
+          ) : kind === 'notebook' ? (
+            <Button
+              key={kind}
+              kind="primary"
+              onClick={() => void studio.run('notebooks:open', { path: id, project: job.project })}
+            >
+              {trans.__('Open the %1', referenceName(kind, trans))}
+            </Button>
           ) : (
             <span key={kind} className={css.mono}>{`${kind}: ${id}`}</span>
           )

@@ -1,0 +1,48 @@
+"""A notebook that runs as a job: from the list of files to the copy with what came of it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import LAB_MS, Lab
+from tests.browser.pictures import shot
+
+pytestmark = pytest.mark.browser
+
+CELL = "print('rows', sum(range(10)))\nimport matplotlib.pyplot as plt\nplt.plot([1, 3, 2]);"
+
+
+def test_from_the_files_to_the_copy(lab: Lab) -> None:
+    lab.write("weekly.ipynb", CELL)
+    page = lab.page
+    page.goto(f"{lab.origin}/user/{lab.label}/lab?reset")
+    page.locator('.jp-SideBar .lm-TabBar-tab[title^="File Browser"]').click()
+    page.locator(".jp-DirListing-item", has_text="weekly.ipynb").click(button="right")
+    page.get_by_role("menuitem", name="Run as a Job").click()
+    done = page.get_by_role("button", name="Open the notebook")
+    expect(done).to_be_visible(timeout=LAB_MS)
+    expect(page.get_by_role("heading", name="Run: weekly.ipynb")).to_be_visible()
+    expect(page.get_by_text("rows 45")).to_be_visible()
+    shot(page, "notebook-job")
+    done.click()
+    tab = page.get_by_role("tab", name=re.compile(r"^weekly-job_\w+\.ipynb$"))
+    expect(tab).to_be_visible(timeout=30_000)
+    shown = page.locator(".jp-Notebook:visible .jp-Cell-outputArea")
+    expect(shown).to_contain_text("rows 45", timeout=30_000)
+    expect(shown.locator("img")).to_be_visible()
+    shot(page, "notebook-copy")
+
+
+def test_a_cell_as_a_job(lab: Lab) -> None:
+    lab.write("cell.ipynb", "%%job later\nprint('from a job')", "wb.pipelines.list_jobs(limit=1)")
+    lab.open("cell.ipynb")
+    lab.run(0)
+    expect(lab.outputs(0)).to_contain_text("notebooks.run", timeout=30_000)
+    page = lab.page
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+Shift+S")
+    expect(page.locator("#nexus-studio-panel").get_by_text("Run: later").first).to_be_visible(
+        timeout=30_000
+    )
+    shot(page, "cell-job")
