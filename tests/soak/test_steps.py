@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 import workbench
+from tests.running import attempts
 from tests.soak.test_kills import started
 from workbench.core import WorkbenchError, catalogue, new_id
 
@@ -70,17 +71,22 @@ def connected(home: Path) -> Any:
     return workbench.connect(url, token=(home / "keys" / "local").read_text())
 
 
+KINDS = ("service", "attempt", "fork server", "worker")
+
+
 def victims(service: int) -> dict[str, list[psutil.Process]]:
     """The processes that a job stands on, by what they are."""
-    found: dict[str, list[psutil.Process]] = {"service": [psutil.Process(service)]}
+    found = {"service": [psutil.Process(service)], "attempt": attempts(service)}
     for each in psutil.Process(service).children(recursive=True):
+        if each in found["attempt"]:
+            continue
         try:
             line = " ".join(each.cmdline())
         except psutil.Error:
             continue
-        kind = "attempt" if "workbench.pipelines.attempt" in line else "worker"
+        kind = "fork server" if "workbench.pipelines.forking" in line else "worker"
         found.setdefault(kind, []).append(each)
-    return found
+    return {kind: each for kind, each in found.items() if each}
 
 
 def ended(wb: Any, id: str) -> Any:
@@ -121,7 +127,7 @@ def test_every_job_ends_and_every_effect_happens_once(
             jobs.append(wb.letters.send(out=str(out), key=new_id("key")).id)
             time.sleep(rng.uniform(0.0, 4.0))
             there = victims(service.pid)
-            kind = rng.choice([each for each in ("service", "attempt", "worker") if each in there])
+            kind = rng.choice([each for each in KINDS if each in there])
             victim = rng.choice(there[kind])
             counted[kind] += 1
             if victim.is_running():

@@ -41,6 +41,7 @@ PARTS = {
     "workbench.api.serve": "service",
     "workbench.publishing.serve": "dashboards",
     "workbench.pipelines.attempt": "job",
+    "workbench.pipelines.forking": "job",
     "spawn_main": "worker",
     "workbench up": "launcher",
     "workbench.cli.main up": "launcher",

@@ -13,16 +13,13 @@ another one, a few times; not where it had used up its memory.
 
 import json
 import logging
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
@@ -34,9 +31,7 @@ from workbench.core import (
     Engines,
     Job,
     Limited,
-    Settings,
     Unavailable,
-    catalogue,
     commit,
     new_id,
 )
@@ -45,17 +40,19 @@ from workbench.core.databases import locate
 from workbench.core.measures import jobs as ended
 from workbench.core.store import stores
 from workbench.security import sandbox
-from workbench.security.bounds import Bounds, bounds_of
+from workbench.security.bounds import bounds_of
 from workbench.security.limits import limit_of
-from workbench.security.veil import start_veiled, veiled
 
 from . import ledger
+from .processes import Process, Processes
 from .scratch import drop_scratch, sweep_scratch
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 10.0
 POLL_S = 0.1
+SWEEP_S = 20.0
+"""How often processes that are not needed any more are ended, in seconds."""
 LOOK_S = 0.5
 """How often it is looked what an attempt uses, in seconds."""
 AGAIN = 2
@@ -162,6 +159,7 @@ class DurableJobs:
                 ) from error
             from dbos import DBOS, DBOSConfig
 
+            self._processes = Processes(engines.settings)
             config: DBOSConfig = {
                 "name": "workbench",
                 "system_database_url": self._url.render_as_string(hide_password=False),
@@ -206,6 +204,7 @@ class DurableJobs:
         with self._running:
             self._running.wait_for(lambda: not self._attempts, timeout=GRACE_S + 2)
         DBOS.destroy()
+        self._processes.close()
         _closing.clear()
         self._launched = False
         self._taken.clear()
@@ -216,7 +215,12 @@ class DurableJobs:
         """Begin as many of the jobs that wait as there is room for, whenever there may be some."""
         assert self._engines is not None
         store, slots = self._engines.get(stores), self._engines.settings.job_slots
-        while self._wanted.wait() and not _closing.is_set():
+        while not _closing.is_set():
+            if not self._wanted.wait(SWEEP_S):
+                self._processes.sweep()
+                continue
+            if _closing.is_set():
+                break
             self._wanted.clear()
             try:
                 free = slots - len(self._taken)
@@ -286,31 +290,31 @@ class DurableJobs:
         assert row is not None
         with open(logs / f"{id}.log", "ab") as out:
             bounds = bounds_of(store, row.project)
-            process = _started(engines.settings, row, bounds, out)
-        assert process.stdin is not None
+            process = self._processes.start(row.project, row.action, bounds, out)
         order = {
             "settings": engines.settings.model_dump(mode="json"),
             "job": id,
             "attempt": attempt,
             "memory_mb": bounds.memory_mb,
         }
-        process.stdin.write(json.dumps(order).encode() + b"\n")
-        process.stdin.flush()
-        uses = Uses(process.pid, bounds.memory_mb)
-        outcome = self._watch(id, process, store, engines.settings.job_limit_s, uses)
-        process.stdin.close()
+        try:
+            process.say(json.dumps(order).encode() + b"\n")
+            uses = Uses(process.pid, bounds.memory_mb)
+            outcome = self._watch(id, process, store, engines.settings.job_limit_s, uses)
+        finally:
+            process.close()
         if _closing.is_set():
             raise Interrupted
         row = ledger.row_of(store, id)
         if row is not None and row.state == "running" and row.attempt == attempt:
-            killed = process.returncode in KILLED and outcome == "ended" and not row.stop
+            killed = process.code in KILLED and outcome == "ended" and not row.stop
             if killed and left and not uses.full:
                 wait_s = AGAIN_S * 2 ** (AGAIN - left)
                 text = f"the process was killed; it is tried again in {wait_s:g} s"
                 with store.begin() as tx:
                     ledger.tell(tx, id, utc_now(), [("log", text, {})])
                 return "again"
-            self._explain(id, row, process.returncode, outcome, uses)
+            self._explain(id, row, process.code, outcome, uses)
             row = ledger.row_of(store, id)
         if row is not None and row.finished_at and row.started_at:
             drop_scratch(engines.settings, row.project, id)
@@ -321,7 +325,7 @@ class DurableJobs:
     def _watch(
         self,
         id: str,
-        process: "subprocess.Popen[bytes]",
+        process: Process,
         store: Any,
         limit_s: float,
         uses: "Uses",
@@ -329,11 +333,11 @@ class DurableJobs:
         started, stopping = time.monotonic(), 0.0
         outcome = "ended"
         token: object = None
-        while process.poll() is None:
+        while process.wait(POLL_S) is None:
             now = time.monotonic()
             uses.look(now)
             if stopping and now - stopping > GRACE_S:
-                _kill(process)
+                process.kill()
             elif not stopping:
                 asked = _closing.is_set()
                 if (changed := store.token()) != token:
@@ -344,11 +348,11 @@ class DurableJobs:
                     asked, outcome = True, "timeout"
                 if asked:
                     stopping = now
-                    _tell_to_stop(process)
-            time.sleep(POLL_S)
+                    # Not by a signal: what was begun could not be undone.
+                    process.say(b"stop\n")
         return outcome
 
-    def _explain(self, id: str, row: Any, code: int, outcome: str, uses: "Uses") -> None:
+    def _explain(self, id: str, row: Any, code: int | None, outcome: str, uses: "Uses") -> None:
         if row.stop:
             return self._end(id, "cancelled")
         if outcome == "timeout":
@@ -459,48 +463,3 @@ def _workflow() -> Any:
 
         _registered.append(run_job)
     return _registered[0]
-
-
-def _started(
-    settings: Settings, row: Any, bounds: Bounds, out: BinaryIO
-) -> "subprocess.Popen[bytes]":
-    """The process of an attempt: veiled, unless its action has to reach more or nothing can be."""
-    command = [sys.executable, "-m", "workbench.pipelines.attempt"]
-    given: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": out, "stderr": out}
-    act = catalogue.get(row.action)
-    if (act is None or act.reach == "project") and not sandbox.why_not():
-        return start_veiled(
-            command, veiled(settings, row.project, bounds), **given, start_new_session=True
-        )
-    return subprocess.Popen(
-        command,
-        **given,
-        start_new_session=True,
-        env=_without_tokens(),
-        preexec_fn=bounds.take if bounds else None,
-    )
-
-
-def _without_tokens() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("JUPYTERHUB_") and name != "WORKBENCH_TOKEN"
-    }
-
-
-def _tell_to_stop(process: "subprocess.Popen[bytes]") -> None:
-    """Not by a signal: the sandbox would end at once, and what was begun could not be undone."""
-    assert process.stdin is not None
-    try:
-        process.stdin.write(b"stop\n")
-        process.stdin.flush()
-    except BrokenPipeError:
-        log.debug("the attempt had ended", extra={"pid": process.pid})
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        log.debug("the attempt had ended", extra={"pid": process.pid})

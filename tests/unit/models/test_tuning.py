@@ -1,7 +1,5 @@
 """Searches for settings: through the real engine, with workers of its own and a registry."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 
 import workbench
 from tests.ports.test_clusters import scheduler
+from tests.running import attempts
 from workbench.core import Actor, Context, Engines, Invalid, Job, blobs, call_here, load_settings
 from workbench.core.context import Quiet
 from workbench.models import Trial, models, searching, studies
@@ -130,12 +129,8 @@ def test_what_was_tried_stays_tried_when_the_process_is_killed(ctx: Context) -> 
     while len(told(ctx, id, "metric")) < 2:
         assert time.monotonic() < until
         time.sleep(0.05)
-    process = next(
-        each
-        for each in psutil.Process().children(recursive=True)
-        if "workbench.pipelines.attempt" in each.cmdline() and "--args" not in each.cmdline()
-    )
-    os.kill(process.pid, signal.SIGKILL)
+    (process,) = attempts()
+    process.kill()
     job = ended(ctx, id)
     assert job.state == "done", job.error
     assert job.attempt == 2 and job.result is not None

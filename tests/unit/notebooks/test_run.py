@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import workbench
+from tests.running import attempts
 from workbench.core import Actor, Context, Engines, Job, call_here, load_settings
 from workbench.notebooks import running
 from workbench.projects import prepare_folder, resolve
@@ -161,11 +162,7 @@ def test_an_attempt_that_is_killed_is_followed_by_one_that_begins_anew(ctx: Cont
     job = asked(ctx, code=code, name="again")
     until(lambda: "cell" in lines(ctx, job))
     (files(ctx) / "go").write_text("")
-    attempt = next(
-        each
-        for each in psutil.Process().children(recursive=True)
-        if "workbench.pipelines.attempt" in each.cmdline()
-    )
+    (attempt,) = attempts()
     attempt.kill()
     assert ended(ctx, job).state == "done"
     assert now(ctx, job).attempt == 2
