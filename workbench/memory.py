@@ -1,5 +1,6 @@
 """Where the memory of a process went, when there is no more. It loads nothing to find out."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,6 +54,20 @@ def used_and_limit() -> tuple[int, int]:
         limit = 0 if soft == resource.RLIM_INFINITY else soft
         used = used or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return used, limit
+
+
+def allowed() -> int:
+    """The bytes a process may hold: its limit, or what the machine has if there is none.
+
+    The same whenever it is asked: what depends on it comes out the same again.
+    """
+    _, limit = used_and_limit()
+    return limit or machine()
+
+
+def machine() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def largest(names: Mapping[str, Any]) -> list[tuple[str, str, int]]:

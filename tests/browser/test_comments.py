@@ -13,7 +13,8 @@ import workbench
 from workbench.core import Actor, Context, Engines, call_here, load_settings
 from workbench.security import grant
 
-from .conftest import Studio, lab_is_ready
+from .conftest import Studio
+from .lab import lab_is_ready
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("WORKBENCH_SHOTS", "")

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.hostile.conftest import PASSWORD, invited, label, made
 from tests.hostile.members import Inside, Member, come_in
 
-from .conftest import Studio, lab_is_ready
+from .conftest import Studio
+from .lab import lab_is_ready
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("WORKBENCH_SHOTS", "")

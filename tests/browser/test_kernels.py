@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Studio, lab_is_ready
-from tests.browser.lab import Lab
+from tests.browser.conftest import Studio
+from tests.browser.lab import Lab, lab_is_ready
 from tests.together.peers import until
 
 pytestmark = pytest.mark.browser

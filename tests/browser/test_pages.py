@@ -25,7 +25,8 @@ from workbench.core import Engines, load_settings
 from workbench.core.store import stores
 from workbench.security import sessions
 
-from .conftest import LAB_MS, Studio, lab_is_ready
+from .conftest import Studio
+from .lab import LAB_MS, lab_is_ready
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
 SHOTS = os.environ.get("WORKBENCH_SHOTS", "")

@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from workbench.security.sandbox import why_not
 
-from .conftest import Studio, lab_is_ready
+from .conftest import Studio
+from .lab import lab_is_ready
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("WORKBENCH_SHOTS", "")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from .conftest import Studio, lab_is_ready
+from .conftest import Studio
+from .lab import lab_is_ready
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("WORKBENCH_SHOTS", "")

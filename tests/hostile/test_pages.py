@@ -12,7 +12,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import browser_type_launch_args, lab_is_ready
+from tests.browser.conftest import browser_type_launch_args
+from tests.browser.lab import lab_is_ready
 from tests.hostile.conftest import PASSWORD, Team, label, made
 from tests.hostile.members import Member
 from tests.hostile.records import differences, files, records

@@ -72,3 +72,12 @@ def test_ipython_shows_it(shell: InteractiveShell, capsys: pytest.CaptureFixture
     assert "MemoryError" in told and "rows" in told and "MiB" in told
     assert shell.run_cell("1 / 0").error_in_exec is not None
     assert "MiB" not in capsys.readouterr().out
+
+
+def test_what_is_allowed_is_the_limit_or_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    monkeypatch.setattr(memory, "used_and_limit", lambda: (5, 700))
+    assert memory.allowed() == 700
+    monkeypatch.setattr(memory, "used_and_limit", lambda: (5, 0))
+    assert memory.allowed() == memory.machine() == psutil.virtual_memory().total

@@ -20,7 +20,7 @@ from .connections import (
     test_connection,
 )
 from .places import Connection
-from .products import data_files, products, read_table
+from .products import data_files, products, read_columns, read_table, scan
 from .types import Column, ColumnProfile, Guess, Kind, Preview, Product, Profile
 
 __all__ = [
@@ -45,8 +45,10 @@ __all__ = [
     "products",
     "profile",
     "query",
+    "read_columns",
     "read_table",
     "register",
+    "scan",
     "test_connection",
     "upload",
     "versions",

@@ -4,6 +4,7 @@ Weights are kept in formats that hold no code: JSON, skops, LightGBM's text, saf
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -13,6 +14,8 @@ import numpy as np
 from workbench.core import Invalid, Refused, Reporter
 from workbench.graphs import Graph
 
+from .room import MIB, room
+from .sampling import fewer, fitting
 from .settings import Settings
 from .types import Task
 
@@ -23,6 +26,8 @@ REGRESSORS = ("network", "linear", "lightgbm", "forest", "mean")
 TRUSTED = ("sklearn.tree._tree.Tree",)
 """Types beyond skops' own list that files of ours may hold; what is imported may hold none."""
 
+ANSWERED = 2_000_000
+"""Numbers that are looked at in one go when answering: 16 MB of float64."""
 WORTH_THREADS = 5_000_000
 """Numbers to learn from above which several threads pay on a machine with others on it."""
 
@@ -73,7 +78,7 @@ class Estimator(Protocol):
 
 
 def fit_estimator(kind: str, lesson: Lesson) -> Estimator:
-    """Fit an estimator of a kind.
+    """Fit an estimator of a kind, from as many rows as it has room for; the job's log says so.
 
     Raises:
         Invalid: There is no such kind for the task.
@@ -86,6 +91,9 @@ def fit_estimator(kind: str, lesson: Lesson) -> Estimator:
             hint=f"Known: {', '.join(known)}.",
         )
     lesson.job.check()
+    if said := fewer(kind, lesson):
+        lesson.job.log(said)
+        lesson = fitting(kind, lesson)
     if kind in ("majority", "mean"):
         return Constant.fit(kind, lesson)
     if kind == "lightgbm":
@@ -95,6 +103,21 @@ def fit_estimator(kind: str, lesson: Lesson) -> Estimator:
 
         return Network.fit(lesson)
     return Learned.fit(kind, lesson)
+
+
+def answers_of(fitted: Estimator, features: Array) -> Array:
+    """What an estimator predicts, block by block: it copies each block, and not the whole.
+
+    Args:
+        fitted: Who is asked.
+        features: float32 [rows, columns], in memory or mapped.
+    """
+    block = max(1, ANSWERED // max(1, features.shape[1]))
+    found = [
+        fitted.predict(np.asarray(features[start : start + block]))
+        for start in range(0, max(len(features), 1), block)
+    ]
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def load_estimator(folder: Path) -> Estimator:
@@ -228,7 +251,9 @@ class Boosted:
 
     def __init__(self, booster: Any, classes: int, epochs: int) -> None:
         self.booster, self.classes, self.epochs = booster, classes, epochs
-        self.parameters = sum(int(tree["num_leaves"]) for tree in booster.dump_model()["tree_info"])
+        # From the text: what `dump_model` makes of a thousand trees takes a hundred times as much.
+        text = booster.model_to_string()
+        self.parameters = sum(map(int, re.findall(r"^num_leaves=(\d+)$", text, re.MULTILINE)))
 
     @classmethod
     def fit(cls, lesson: Lesson) -> "Boosted":
@@ -241,11 +266,16 @@ class Boosted:
         else:
             objective = {"objective": "multiclass", "num_class": lesson.classes}
         train = lightgbm.Dataset(*lesson.train)
+        leaves = lesson.settings.get("num_leaves", 31 if len(lesson.train[1]) >= 2_000 else 7)
+        # A sum of gradients and one of their slopes in each of 255 bins.
+        counted = leaves * lesson.train[0].shape[1] * 255 * 16
+        fewer_kept = {"histogram_pool_size": room() / 4 / MIB} if counted > room() / 4 else {}
         booster = lightgbm.train(
             {
                 **objective,
                 "learning_rate": 0.05,
-                "num_leaves": 31 if len(lesson.train[1]) >= 2_000 else 7,
+                "num_leaves": leaves,
+                **fewer_kept,
                 **lesson.settings,
                 "seed": lesson.seed,
                 "deterministic": True,

@@ -7,7 +7,7 @@ left out, and so is what never changes. Everything is learned from the training 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,12 @@ class Features:
     def columns(self) -> list[str]:
         """The columns of a table that `transform` reads."""
         return [column["name"] for column in self.state["columns"]]
+
+    def of(self, columns: Sequence[str]) -> "Features":
+        """The rules of these columns alone, for a table that has no others."""
+        wanted = set(columns)
+        kept = [column for column in self.state["columns"] if column["name"] in wanted]
+        return Features({"columns": kept, "left_out": {}})
 
     @property
     def fields(self) -> list[Field]:
@@ -119,17 +125,18 @@ class Features:
         return pa.table(arrays), list(told)
 
 
-def fit(table: pa.Table, columns: Sequence[Column]) -> Features:
+def fit(read: Callable[[str], pa.ChunkedArray], columns: Sequence[Column]) -> Features:
     """Learn how these columns become numbers.
 
     Args:
-        table: The training rows.
+        read: The training rows of the column of that name: each is asked for once, and let go
+            before the next. Of a table in memory it is `table.column`.
         columns: The columns to use, with the kinds they were registered with.
     """
     found: list[State] = []
     left_out: dict[str, str] = {}
     for column in columns:
-        state = _fitted(column, table[column.name])
+        state = "free text" if column.kind == "text" else _fitted(column, read(column.name))
         if isinstance(state, str):
             left_out[column.name] = state
         else:
@@ -169,8 +176,6 @@ def as_they_are(table: pa.Table, columns: Sequence[Column]) -> Features:
 def _fitted(column: Column, values: pa.ChunkedArray) -> State | str:
     """A column's rules, or why it is left out."""
     rows = len(values)
-    if column.kind == "text":
-        return "free text"
     if column.kind in ("number", "integer"):
         numbers = _numbers(values)
         present = numbers[~np.isnan(numbers)]

@@ -134,7 +134,7 @@ def _weights(rows: int, seed: int) -> Iterator[Array]:
     yield np.ones((1, rows))
     random = np.random.default_rng(seed)
     left = int(np.clip(50_000_000 // rows, 100, RESAMPLES))
-    block = max(1, 2_000_000 // rows)
+    block = max(1, 500_000 // rows)
     while left > 0:
         count = min(block, left)
         drawn = random.integers(0, rows, size=(count, rows))

@@ -12,19 +12,26 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from workbench import memory
 from workbench.core import Invalid
 from workbench.graphs import Graph, build
 
 from .checkpoints import Checkpoint
+from .drawing import BLOCK as READ
+from .drawing import BLOCKS, batches
 from .estimators import Array, Lesson, write_told
 
-BLOCK = 8_192
+BLOCK = 2_048
 """Rows per forward pass when predicting."""
 BATCH = 128
 """Rows per step of training, where the graph does not say."""
 WORTH_THREADS = 200_000_000
 """Multiplications per step above which several threads pay; below, waiting for each other costs
 up to twenty times more than it saves, and one thread adds up the same on every machine."""
+
+
+FREE = 0.8
+"""Of a GPU's free memory: what rows may take of it. The rest is for weights and activations."""
 
 
 class Network:
@@ -156,8 +163,9 @@ def _train(
     }
     epochs = lesson.epochs or int(chosen["epochs"])
     patience, batch = int(chosen["patience"]), int(chosen["batch_size"])
-    features, target = _tensors(lesson.train, told, device)
-    held_features, held_target = _tensors(lesson.validation, told, device)
+    parts = (lesson.train, lesson.validation)
+    kept = device if _fit_on(device, parts) else "cpu"
+    train, held_rows = (_Rows(part, told, device, kept) for part in parts)
     classes = lesson.task == "classification"
     loss_of = functional.cross_entropy if classes else functional.mse_loss
     optimiser = torch.optim.AdamW(
@@ -169,7 +177,10 @@ def _train(
     order = torch.Generator().manual_seed(lesson.seed)
     best, best_loss, waited = _copied(module), math.inf, 0
     history: list[dict[str, float]] = []
-    given = {**told, "seed": lesson.seed, "rows": len(target), "epochs": epochs}
+    given = {**told, "seed": lesson.seed, "rows": len(train), "epochs": epochs}
+    row_bytes = _row_bytes(lesson.train[0])
+    if row_bytes is not None:
+        given["blocks"] = [READ, BLOCKS]
     checkpoint = Checkpoint(lesson.job, given)
     if (reached := checkpoint.read()) is not None:
         module.load_state_dict(reached["weights"])
@@ -186,17 +197,18 @@ def _train(
         lesson.job.check()
         module.train()
         total = torch.zeros((), device=device)
-        drawn = torch.randperm(len(target), generator=order).to(device)
-        for rows in torch.split(drawn, batch):
-            if len(rows) == 1 and len(target) > 1:
+        for rows in batches(len(train), batch, order, kept, row_bytes):
+            if len(rows) == 1 and len(train) > 1:
                 continue  # one row has no variance: batch norm cannot take it
+            lesson.job.check()
+            features, target = train.at(rows)
             optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(_out(module(features[rows]), classes), target[rows])
+            loss = loss_of(_out(module(features), classes), target)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total += loss.detach() * len(rows)
-        held = _held_loss(module, held_features, held_target, loss_of, classes)
-        mean = float(total) / len(target)
+        held = _held_loss(module, held_rows, loss_of, classes)
+        mean = float(total) / len(train)
         if not math.isfinite(mean) or not math.isfinite(held):
             raise Invalid(
                 f"The network's loss is {mean} after epoch {epoch}.",
@@ -246,28 +258,68 @@ def _set_random(states: list[torch.Tensor]) -> None:
     torch.cuda.set_rng_state_all(states[1:])
 
 
-def _tensors(
-    part: tuple[Array, Array], told: dict[str, Any], device: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    features, target = part
-    if told["task"] == "classification":
-        wanted = torch.from_numpy(target.astype(np.int64))
-    else:
-        wanted = torch.from_numpy(((target - told["mean"]) / told["scale"]).astype(np.float32))
-    return torch.from_numpy(np.ascontiguousarray(features)).to(device), wanted.to(device)
+class _Rows:
+    """Features and targets as tensors, which share their memory with the arrays where they can.
+
+    Args:
+        part: Features float32 [rows, columns] and targets [rows].
+        told: The task, and how targets are standardised.
+        device: Where rows are needed.
+        kept: Where they are: there, or on the processor, from where a batch goes when it is used.
+    """
+
+    def __init__(
+        self, part: tuple[Array, Array], told: dict[str, Any], device: str, kept: str
+    ) -> None:
+        features, target = part
+        if told["task"] == "classification":
+            wanted = torch.from_numpy(target.astype(np.int64))
+        else:
+            wanted = torch.from_numpy(((target - told["mean"]) / told["scale"]).astype(np.float32))
+        # A mapped matrix is shared, not copied: it may be larger than the memory.
+        self._features = torch.from_numpy(np.ascontiguousarray(features)).to(kept)
+        self._target = wanted.to(kept)
+        self._device, self._moves = device, kept != device
+
+    def __len__(self) -> int:
+        return len(self._target)
+
+    def at(self, rows: torch.Tensor | slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features and targets of these rows, where they are needed."""
+        features, target = self._features[rows], self._target[rows]
+        if not self._moves:
+            return features, target
+        return (
+            features.pin_memory().to(self._device, non_blocking=True),
+            target.pin_memory().to(self._device, non_blocking=True),
+        )
 
 
-def _held_loss(
-    module: nn.Module, features: torch.Tensor, target: torch.Tensor, loss_of: Any, classes: bool
-) -> float:
+def _fit_on(device: str, parts: tuple[tuple[Array, Array], ...]) -> bool:
+    if device == "cpu":
+        return True
+    free, _ = torch.cuda.mem_get_info()
+    return sum(features.nbytes + 8 * len(target) for features, target in parts) <= FREE * free
+
+
+def _row_bytes(features: Array) -> int | None:
+    """What a row takes of a mapped file that the machine may not hold in its cache; else None.
+
+    A limit counts, too: in a control group the cache is a part of it.
+    """
+    large = isinstance(features, np.memmap) and features.nbytes > memory.allowed() // 2
+    return features.itemsize * features.shape[1] if large else None
+
+
+def _held_loss(module: nn.Module, held: _Rows, loss_of: Any, classes: bool) -> float:
     module.eval()
     total = 0.0
     with torch.inference_mode():
-        for start in range(0, len(target), BLOCK):
-            rows = slice(start, start + BLOCK)
-            loss = loss_of(_out(module(features[rows]), classes), target[rows], reduction="sum")
+        for start in range(0, len(held), BLOCK):
+            features, target = held.at(slice(start, start + BLOCK))
+            loss = loss_of(_out(module(features), classes), target, reduction="sum")
             total += float(loss)
-    return total / len(target)
+    return total / len(held)
 
 
 def _out(out: torch.Tensor, classes: bool) -> torch.Tensor:

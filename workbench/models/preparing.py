@@ -7,19 +7,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from workbench.core import Context, Invalid, Limited, Reporter
-from workbench.data import Product, products, read_table
+from workbench.core import Context, Invalid, Reporter
+from workbench.data import Product, data_files, products, read_columns
 from workbench.graphs import Graph, check, suggest
 
 from .estimators import CLASSIFIERS, REGRESSORS, Array, Lesson
 from .features import Features, fit
+from .matrices import Matrices, make_matrices
 from .nearby import find_columns
+from .reading import Columns
 from .settings import Settings
 from .splits import Parts, split_rows
 from .targets import Target, read_target
-
-LARGEST = 500_000_000
-"""Numbers in the table of features: 2 GB of float32."""
 
 TaskChoice = Literal["auto", "classification", "regression"]
 
@@ -39,23 +38,23 @@ class Given:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows set apart and rules for columns, learned from the rows to train on.
+    """Rows set apart and made numbers, by rules learned from the rows to train on.
 
     Attributes:
         given: What was asked for; the name is the model's.
         product: The version that is read.
-        table: Its columns that are used.
         aim: The target.
         parts: Which rows are for what.
         features: How columns become numbers.
+        matrices: The numbers of each part's rows.
     """
 
     given: Given
     product: Product
-    table: Any
     aim: Target
     parts: Parts
     features: Features
+    matrices: Matrices
 
     def lesson(
         self,
@@ -68,8 +67,8 @@ class Prepared:
         return Lesson(
             task=self.aim.task,
             classes=len(self.aim.classes),
-            train=self._part(self.parts.train),
-            validation=self._part(self.parts.validation),
+            train=(self.matrices.train, self._targets(self.parts.train)),
+            validation=(self.matrices.validation, self._targets(self.parts.validation)),
             seed=self.given.seed & 0x7FFFFFFF,
             job=job,
             graph=graph,
@@ -79,7 +78,7 @@ class Prepared:
 
     def untouched(self) -> tuple[Array, Array]:
         """Features and targets of the rows that nobody saw."""
-        return self._part(self.parts.test)
+        return self.matrices.test, self._targets(self.parts.test)
 
     def graph(self, job: Reporter, graph: Graph | None = None) -> Graph | None:
         """The graph of a network: the one that is given, or one sized to the table."""
@@ -89,17 +88,17 @@ class Prepared:
         job.log(f"The graph was suggested: {len(graph.nodes)} nodes.")
         return graph
 
-    def _part(self, rows: Array) -> tuple[Array, Array]:
-        values = self.aim.values[np.searchsorted(self.aim.rows, rows)]
-        return self.features.transform(self.table.take(rows)), values
+    def _targets(self, rows: Array) -> Array:
+        found: Array = self.aim.values[np.searchsorted(self.aim.rows, rows)]
+        return found
 
 
 def prepare(ctx: Context, given: Given) -> Prepared:
-    """Read a product and set its rows apart.
+    """Read a product, column by column, set its rows apart and make them numbers.
 
     Raises:
         Invalid: The request makes no sense for this product.
-        Limited: The table is too large.
+        Limited: The disk has no room for its numbers.
     """
     # A later attempt reads what the first one read.
     ref = ctx.job.step("product", lambda: products.get(ctx.store, ctx.project, given.product).ref)
@@ -107,14 +106,16 @@ def prepare(ctx: Context, given: Given) -> Prepared:
     wanted = _asked(found, given)
     name = checked_name(given.name or f"{found.name}-{given.target}")
     ctx.job.progress(0.02, f"reading {found.rows:,} rows")
-    table = read_table(ctx, found, [column.name for column in wanted] + [given.target])
+    files = data_files(ctx, found)
     aimed_at = find_columns(found, [given.target], "target")[0]
     task = given.task
     if task == "auto" and given.estimator in ("linear", "mean"):
         task = "regression"
     elif task == "auto" and given.estimator in ("logistic", "majority"):
         task = "classification"
-    aim = read_target(aimed_at, table[given.target], task, ctx.job.log)
+    values = read_columns(files, [given.target])[given.target]
+    aim = read_target(aimed_at, values, task, ctx.job.log)
+    del values
     known = CLASSIFIERS if aim.task == "classification" else REGRESSORS
     if given.estimator not in known:
         raise Invalid(
@@ -124,7 +125,8 @@ def prepare(ctx: Context, given: Given) -> Prepared:
     parts = split_rows(aim.rows, given.seed, aim.values if aim.classes else None)
     ctx.job.log(parts.split.explained)
     ctx.job.check()
-    features = fit(table.take(parts.train), wanted)
+    read = [column.name for column in wanted if column.kind != "text"]
+    features = fit(Columns(ctx.job, files, read, parts.train), wanted)
     for column, why in features.left_out.items():
         ctx.job.log(f"{column} is not used: {why}.")
     if not features.names:
@@ -134,12 +136,8 @@ def prepare(ctx: Context, given: Given) -> Prepared:
             f"({why or 'all excluded'}).",
             hint="Exclude less, or register the columns as numbers or categories.",
         )
-    if len(aim.rows) * len(features.names) > LARGEST:
-        raise Limited(
-            f"{len(aim.rows):,} rows with {len(features.names):,} numbers each are too many.",
-            hint="Use fewer rows, or exclude columns with many categories.",
-        )
-    return Prepared(replace(given, name=name), found, table, aim, parts, features)
+    matrices = make_matrices(ctx, found, files, features, parts)
+    return Prepared(replace(given, name=name), found, aim, parts, features, matrices)
 
 
 def checked_name(name: str) -> str:

@@ -16,12 +16,13 @@ from workbench.core import Context, new_id
 from workbench.graphs import Graph
 
 from . import metrics
-from .estimators import Array, Estimator, Lesson, fit_estimator
+from .estimators import Array, Estimator, Lesson, answers_of, fit_estimator
 from .features import Features
 from .ports import Registered, Run, registries
 from .preparing import Given, Prepared, check_architecture, prepare
 from .provenance import code, environment, installed
 from .rows import FILE, UntouchedRows, write_untouched
+from .sampling import fewer
 from .settings import Settings, checked_settings
 from .targets import Target
 from .types import Figure, Model, Split, models
@@ -70,6 +71,11 @@ def finish(
     ctx.job.progress(0.8, f"measuring on {len(truth):,} untouched rows")
     told = {each: _measured(aim, truth, answer, given.seed) for each, answer in answers.items()}
     figures = {each: metrics.figures(values) for each, values in told.items()}
+    verdict = judge(fitted.kind, told, len(truth))
+    # Who learned from fewer rows is not compared in silence.
+    plain = replace(lesson, settings={})
+    verdict = " ".join([verdict, *filter(None, (fewer(each, plain) for each in beside))])
+    explained = " ".join(filter(None, (parts.split.explained, fewer(fitted.kind, lesson))))
     untouched = UntouchedRows(
         parts.test,
         np.array(aim.classes, dtype=object)[truth] if aim.classes else truth,
@@ -98,10 +104,10 @@ def finish(
             inputs=prepared.features.fields,
             product=prepared.product.ref,
             product_digest=prepared.product.digest,
-            split=parts.split,
+            split=parts.split.model_copy(update={"explained": explained}),
             metrics=figures[fitted.kind],
             beside={each: figures[each] for each in beside},
-            verdict=judge(fitted.kind, told, len(truth)),
+            verdict=verdict,
             seed=given.seed,
             graph=lesson.graph if fitted.kind == "network" else None,
             settings=dict(lesson.settings),
@@ -191,11 +197,11 @@ def _answers(
         else ("mean", "linear", "lightgbm")
     )
     beside = [each for each in named if each != fitted.kind]
-    answers = {fitted.kind: fitted.predict(held)}
+    answers = {fitted.kind: answers_of(fitted, held)}
     lesson = replace(lesson, settings={})
     for place, kind in enumerate(beside):
         ctx.job.progress(0.7 + 0.03 * place, f"beside it: {kind}")
-        answers[kind] = fit_estimator(kind, lesson).predict(held)
+        answers[kind] = answers_of(fit_estimator(kind, lesson), held)
     return answers, beside
 
 

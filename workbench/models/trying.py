@@ -11,7 +11,7 @@ from workbench.core import WorkbenchError
 from workbench.core.context import Quiet
 
 from . import searching
-from .estimators import Array, Lesson, fit_estimator
+from .estimators import Array, Lesson, answers_of, fit_estimator
 
 CHECK_S = 0.2
 """How often a worker asks whether its trial is to stop, in seconds."""
@@ -82,7 +82,7 @@ def try_settings(
     except WorkbenchError as error:
         return _ended("failed", str(error).rstrip("."))
     values = {
-        "loss": loss_of(lesson, fitted.predict(lesson.validation[0])),
+        "loss": loss_of(lesson, answers_of(fitted, lesson.validation[0])),
         "parameters": float(fitted.parameters),
     }
     if not np.isfinite(values["loss"]):

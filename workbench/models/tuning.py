@@ -24,6 +24,7 @@ from . import searching
 from .estimators import Lesson, fit_estimator
 from .ports import Run, registries
 from .preparing import Given, Prepared, check_architecture, prepare
+from .sampling import carried
 from .training import finish
 from .trying import Outcome, stop_name, try_settings
 from .types import Model, Study, Trial, studies
@@ -51,7 +52,10 @@ def tune_model(
     check_architecture(given, None, epochs)
     prepared = prepare(ctx, given)
     lesson = prepared.lesson(ctx.job, epochs=epochs)
-    search = Search(ctx, prepared, lesson, trials, list(objectives))
+    tried_on, said = carried(given.estimator, lesson)
+    if said:
+        ctx.job.log(said)
+    search = Search(ctx, prepared, tried_on, trials, list(objectives))
     tried = search.run(workers)
     best = min((each for each in tried if each.state == "done"), key=lambda each: each.values[0])
     graph, settings = searching.made_of(given.estimator, best.settings)
@@ -72,7 +76,7 @@ def tune_model(
         front=front(tried),
         model=model.ref,
         seed=given.seed,
-        explained=_explained(tried, best),
+        explained=" ".join(filter(None, (_explained(tried, best), said))),
         made_at=ctx.now(),
         made_by=str(ctx.actor),
         elapsed_s=round(time.monotonic() - started, 2),

@@ -421,7 +421,9 @@ class Uses:
             first = psutil.Process(self._pid)
             for each in (first, *first.children(recursive=True)):
                 with suppress(psutil.Error):
-                    self.peak = max(self.peak, each.memory_info().rss)
+                    told = each.memory_info()
+                    # Mapped files do not count: the machine drops them when it needs the room.
+                    self.peak = max(self.peak, told.rss - getattr(told, "shared", 0))
         machine = psutil.virtual_memory()
         near = self._limit is not None and self.peak > FULL * self._limit
         self.full = near or machine.available < SCARCE * machine.total

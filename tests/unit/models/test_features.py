@@ -34,7 +34,7 @@ def test_any_table_becomes_finite_numbers_in_range(
     table = pa.table(
         {"x": pa.array(xs[:rows], pa.float64()), "w": pa.array(ws[:rows], pa.string())}
     )
-    features = fit(table, columns(x="number", w="category"))
+    features = fit(table.column, columns(x="number", w="category"))
     out = features.transform(table)
     assert out.shape == (rows, len(features.names))
     assert out.dtype == np.float32
@@ -48,7 +48,7 @@ def test_any_table_becomes_finite_numbers_in_range(
 
 def test_numbers_are_standardised_and_missing_ones_are_marked() -> None:
     table = pa.table({"x": [1.0, 2.0, 3.0, None]})
-    features = fit(table, columns(x="number"))
+    features = fit(table.column, columns(x="number"))
     out = features.transform(table)
     assert features.names == ["x", "x:missing"]
     assert out[:, 0].mean() == pytest.approx(0, abs=1e-6)
@@ -59,7 +59,7 @@ def test_numbers_are_standardised_and_missing_ones_are_marked() -> None:
 
 def test_categories_are_most_frequent_first_and_the_unknown_is_apart() -> None:
     table = pa.table({"c": ["b"] * 3 + ["a"] * 2 + ["rare", None, " "]})
-    features = fit(table, columns(c="category"))
+    features = fit(table.column, columns(c="category"))
     assert features.names == ["c=b", "c=a", "c:other", "c:missing"]
     out = features.transform(pa.table({"c": ["a", "never seen", None]}))
     assert out.tolist() == [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
@@ -67,7 +67,7 @@ def test_categories_are_most_frequent_first_and_the_unknown_is_apart() -> None:
 
 def test_times_become_numbers() -> None:
     times = [dt.datetime(2024, 1 + each % 12, 1, each % 24) for each in range(40)]
-    features = fit(pa.table({"t": times}), columns(t="time"))
+    features = fit(pa.table({"t": times}).column, columns(t="time"))
     assert features.names == ["t:day", "t:month", "t:weekday", "t:hour"]
     byhand, told = features.table([{"t": times[3].isoformat()}, {"t": times[3].isoformat() + "Z"}])
     assert told == []
@@ -87,7 +87,7 @@ def test_what_teaches_nothing_is_left_out_and_said() -> None:
         }
     )
     kinds = columns(id="integer", always="category", note="category", prose="text", x="number")
-    features = fit(table, kinds)
+    features = fit(table.column, kinds)
     assert features.columns == ["x"]
     assert set(features.left_out) == {"id", "always", "note", "prose"}
 
@@ -97,7 +97,7 @@ def people() -> Features:
     table = pa.table(
         {"age": [20, 30, 40, None] * 5, "sex": ["f", "m"] * 10, "member": [True, False] * 10}
     )
-    return fit(table, columns(age="integer", sex="category", member="boolean"))
+    return fit(table.column, columns(age="integer", sex="category", member="boolean"))
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     engines.close()
 
 
-def work(ctx: Context, **request: Any) -> tuple[Model, Heard]:
+def work(ctx: Context, heard: Heard | None = None, **request: Any) -> tuple[Model, Heard]:
     """Run the job's body here and commit it, as an attempt does."""
-    heard = Heard()
+    heard = heard or Heard()
     doing = ctx.fresh(job=heard)
     act = find_action("models.train")
     asked = act.check({"product": "people", **request})
@@ -196,6 +196,47 @@ def test_the_same_name_makes_the_next_version_and_the_same_seed_the_same_model(
         for each in (first, again)
     ]
     assert weights[0] == weights[1]
+
+
+def test_with_little_memory_the_rows_are_mapped_and_the_weights_the_same(
+    studio: Context,
+    network: tuple[Model, Heard],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    # Room for 8 KiB: the matrices take 12, and half of the limit holds the one that is drawn from.
+    monkeypatch.setattr("workbench.memory.allowed", lambda: 256 * 1024)
+    heard = Heard()
+    heard.scratch = tmp_path
+    again, _ = work(
+        studio,
+        heard,
+        target="paid",
+        exclude=["income", "grade"],
+        epochs=15,
+        seed=5,
+        name="mapped",
+    )
+    assert list(tmp_path.glob("matrices-*/train.npy"))
+    weights = [
+        (studio.folder / each.artifacts / "weights.safetensors").read_bytes()
+        for each in (network[0], again)
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_who_learned_from_fewer_rows_is_named_in_the_record(
+    studio: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.memory.allowed", lambda: 256 * 1024)
+    monkeypatch.setattr("workbench.models.sampling.LEAST", 40)
+    model, heard = work(studio, target="paid", estimator="logistic", name="some")
+    assert model.split is not None
+    said = [line for line in heard.lines if " learned from " in line and line != model.verdict]
+    assert [line.split()[0] for line in said] == ["logistic", "lightgbm"]
+    assert all(line.endswith("rows: more do not fit in the 0 MiB a job may hold.") for line in said)
+    assert model.split.explained.endswith(said[0]) and said[1] not in model.split.explained
+    assert model.verdict.endswith(said[1]) and said[0] not in model.verdict
 
 
 @pytest.mark.parametrize(

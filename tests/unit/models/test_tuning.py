@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 import workbench
 from tests.ports.test_clusters import scheduler
 from tests.running import attempts
-from workbench.core import Actor, Context, Engines, Invalid, Job, blobs, call_here, load_settings
+from workbench.core import (
+    Actor,
+    Context,
+    Engines,
+    Invalid,
+    Job,
+    blobs,
+    call_here,
+    commit,
+    load_settings,
+)
 from workbench.core.context import Quiet
 from workbench.models import Trial, models, searching, studies
 from workbench.models.estimators import Lesson
@@ -198,6 +208,22 @@ def test_a_network_behind_the_others_is_stopped(
     asked_for = Given("t", "y", "network", 0, "", ("z",), "auto")
     with pytest.raises(Invalid, match="None of 2 trials could be trained: it was behind the med"):
         tune_model(ctx.fresh(), asked_for, 2, 1, ["loss"], None)
+
+
+def test_a_search_in_a_large_table_tries_on_some_rows_and_says_so(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.memory.allowed", lambda: 64 * 1024)
+    monkeypatch.setattr("workbench.models.sampling.LEAST", 60)
+    doing = ctx.fresh()
+    asked_for = Given("t", "y", "network", 0, "", ("z",), "auto")
+    result = tune_model(doing, asked_for, 2, 1, ["loss"], 3)
+    commit(doing, "models.tune", {})
+    study = studies.get(ctx.store, ctx.project, result["study"])
+    assert [each.state for each in study.trials] == ["done"] * 2
+    assert "The trials learned from 61 of 240 rows: more do not fit" in study.explained
+    model = models.get(ctx.store, ctx.project, result["model"])
+    assert model.split is not None and "learned from" not in model.split.explained
 
 
 def test_a_search_is_cancelled_and_leaves_no_process(ctx: Context) -> None:

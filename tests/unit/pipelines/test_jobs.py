@@ -31,6 +31,7 @@ from workbench.core import (
 from workbench.core.events import tail
 from workbench.core.jobs import runner
 from workbench.pipelines import ledger
+from workbench.pipelines.engine import Uses
 from workbench.projects import resolve
 
 ROOM = '''
@@ -518,3 +519,19 @@ def test_a_job_has_the_memory_and_the_processors_of_its_project(ctx: Context) ->
     assert "ran out of memory after 'filling'" in job.error["detail"]
     assert "of at most 700" in job.error["detail"]
     assert "kept (60 MiB)" in job.error["hint"]
+
+
+def test_mapped_files_do_not_count_as_memory_that_is_used_up(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(200 * 1024**2))
+    look = "f = open(sys.argv[1], 'r+b'); m = mmap.mmap(f.fileno(), 0); s = sum(m[::4096])"
+    source = f"import mmap, sys; {look}; print(s, flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", source, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"0\n"
+        assert psutil.Process(process.pid).memory_info().rss > 200 * 1024**2
+        uses = Uses(process.pid, 128)
+        uses.look(time.monotonic())
+        process.kill()
+    assert 0 < uses.peak < 100 * 1024**2
