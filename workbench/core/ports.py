@@ -53,7 +53,10 @@ class Port(Generic[T]):
             Unavailable: The engine's package is not installed.
         """
         scheme = url.partition("://")[0]
-        found = {e.name: (e.value, "") for e in self._entry_points()} | self._engines
+        found = self._engines
+        if scheme not in found:
+            # Last, for what is installed is looked through.
+            found = {e.name: (e.value, "") for e in self._entry_points()}
         if scheme not in found:
             known = ", ".join(self.schemes)
             raise Invalid(f"{self.name} has no engine {scheme!r}.", hint=f"Known: {known}.")

@@ -27,6 +27,8 @@ from . import attempt
 
 log = logging.getLogger(__name__)
 
+FIRST = ("sqlalchemy.dialects.sqlite", "workbench.core.store", "workbench.core.logs")
+"""What every attempt imports."""
 AHEAD = (
     *("numpy", "pandas", "pyarrow.parquet", "deltalake", "sklearn.linear_model"),
     *("lightgbm", "torch", "mlflow"),
@@ -175,6 +177,8 @@ def main() -> None:
     order = json.loads(control.recv(LARGEST))
     os.environ.update(order["environment"])
     workbench.load_rooms(order["rooms"])
+    for module in FIRST:
+        importlib.import_module(module)
     ForkServer(control).serve([*AHEAD] if order["ahead"] else [])
 
 
