@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import workbench
 from workbench.core import (
     Conflict,
     Context,
@@ -29,6 +30,8 @@ from workbench.core.events import event_hash, events, tail
 from workbench.core.measures import calls
 from workbench.core.shelf import Shelf
 from workbench.security import grant
+
+workbench.load_rooms()
 
 
 class Note(Record):
