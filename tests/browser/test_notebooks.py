@@ -1,10 +1,12 @@
 """A notebook that runs as a job: from the list of files to the copy with what came of it."""
 
+import json
 import re
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import Studio
 from tests.browser.lab import LAB_MS, Lab
 from tests.browser.pictures import shot
 
@@ -46,3 +48,40 @@ def test_a_cell_as_a_job(lab: Lab) -> None:
         timeout=30_000
     )
     shot(page, "cell-job")
+
+
+def test_on_a_schedule(lab: Lab, studio: Studio) -> None:
+    """From the notebook's menu to a schedule that begins jobs; paused, and deleted."""
+    lab.write("daily.ipynb", "print('good morning')")
+    page = lab.page
+    page.goto(f"{lab.origin}/user/{lab.label}/lab?reset")
+    page.locator('.jp-SideBar .lm-TabBar-tab[title^="File Browser"]').click()
+    page.locator(".jp-DirListing-item", has_text="daily.ipynb").click(button="right")
+    page.get_by_role("menuitem", name="Run on a Schedule").click()
+    expect(page.get_by_role("heading", name="New schedule")).to_be_visible(timeout=30_000)
+    page.get_by_label("How often").select_option("every week")
+    page.get_by_label("On", exact=True).select_option("Friday")
+    page.get_by_label("At", exact=True).fill("07:15")
+    page.get_by_label("On the clock of").select_option("UTC")
+    shot(page, "schedule-new")
+    page.get_by_role("button", name="Schedule", exact=True).click()
+    expect(page.get_by_role("heading", name="Schedule: Run: daily.ipynb")).to_be_visible()
+    expect(page.get_by_text("every Friday at 07:15, on the clock of UTC")).to_be_visible()
+    shot(page, "schedule")
+    found = json.loads(
+        studio.run("pipelines", "list-schedules", "--project", lab.project, "--json").stdout
+    )
+    (made,) = [each for each in found["items"] if each["name"] == "Run: daily.ipynb"]
+    assert (made["cron"], made["timezone"]) == ("15 7 * * 5", "UTC")
+    assert made["request"] == {"notebook": "daily.ipynb"}
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("not while it is paused")).to_be_visible()
+    page.keyboard.press("Alt+Shift+S")
+    section = page.locator('#nexus-studio-panel [data-section="schedules"]')
+    section.get_by_role("button", name="Schedules").click()
+    expect(section.get_by_text("Run: daily.ipynb")).to_be_visible()
+    expect(section.get_by_text("paused").first).to_be_visible()
+    shot(page, "schedule-paused")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("The schedule is deleted")).to_be_visible()
+    expect(section.get_by_text("Run: daily.ipynb")).to_have_count(0)

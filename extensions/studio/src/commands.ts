@@ -20,7 +20,8 @@ export const CommandIDs = {
   retry: 'pipelines:retry',
   verify: 'audit:verify',
   runNotebook: 'notebooks:run',
-  openNotebook: 'notebooks:open'
+  openNotebook: 'notebooks:open',
+  scheduleNotebook: 'notebooks:schedule'
 } as const;
 
 type Args = ReadonlyPartialJSONObject;

@@ -32,6 +32,7 @@ export function pageTitle(page: PageName, trans: TranslationBundle): string {
     compare: trans.__('Compare models'),
     report: trans.__('Report'),
     study: trans.__('Search for settings'),
+    schedule: trans.__('Schedule'),
     record: trans.__('Record')
   }[page];
 }

@@ -10,6 +10,7 @@ export const PAGES = [
   'compare',
   'report',
   'study',
+  'schedule',
   'record'
 ] as const;
 export type PageName = (typeof PAGES)[number];

@@ -14,6 +14,7 @@ export const pages: Record<PageName, () => Promise<PageView>> = {
   model: async () => (await import('./pages/model.tsx')).default,
   compare: async () => (await import('./pages/compare.tsx')).default,
   report: async () => (await import('./pages/report.tsx')).default,
+  schedule: async () => (await import('./pages/schedule.tsx')).default,
   study: async () => (await import('./pages/study.tsx')).default,
   record: async () => (await import('./pages/record.tsx')).default
 };

@@ -3,7 +3,7 @@
 import type { Event, Job, Line, Project } from '@nexus-workbench/contract';
 import { PAGES, type PageName } from './names.ts';
 
-export const SECTIONS = ['data', 'models', 'jobs', 'reports', 'record'] as const;
+export const SECTIONS = ['data', 'models', 'jobs', 'schedules', 'reports', 'record'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** The sections of the panel that an event makes old. */
@@ -18,6 +18,9 @@ export function touched(event: Pick<Event, 'action' | 'refs'>): Section[] {
   }
   if (room === 'pipelines' || 'job' in event.refs) {
     found.add('jobs');
+  }
+  if ('schedule' in event.refs) {
+    found.add('schedules');
   }
   if (room === 'ethics' || 'report' in event.refs) {
     found.add('reports');
@@ -44,6 +47,7 @@ const OPENS: [prefix: string, page: PageName][] = [
   ['mdl_', 'model'],
   ['rpt_', 'report'],
   ['std_', 'study'],
+  ['sch_', 'schedule'],
   ['job_', 'job']
 ];
 

@@ -59,6 +59,7 @@ export function referenceName(kind: string, trans: TranslationBundle): string {
       study: trans.__('search'),
       job: trans.__('job'),
       notebook: trans.__('notebook'),
+      schedule: trans.__('schedule'),
       project: trans.__('project')
     }[kind] ?? kind
   );

@@ -4,7 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { INotebookTracker } from '@jupyterlab/notebook';
-import { runIcon } from '@jupyterlab/ui-components';
+import { historyIcon, runIcon } from '@jupyterlab/ui-components';
 import { CommandIDs, notebookDescription } from '../commands.ts';
 import { ID, IStudio, type Studio } from '../studio.ts';
 
@@ -52,6 +52,23 @@ export const notebooks: JupyterFrontEndPlugin<void> = {
         return { ...job };
       }
     });
+    commands.addCommand(CommandIDs.scheduleNotebook, {
+      label: trans.__('Run on a Schedule …'),
+      caption: trans.__('Run all cells of a copy again and again, at the times you say'),
+      icon: args => (args.chosen === true ? historyIcon : undefined),
+      isEnabled: args => studio.home !== null && meant(args.chosen === true) !== '',
+      describedBy: notebookDescription,
+      execute: args => {
+        const path = typeof args.path === 'string' ? args.path : meant(args.chosen === true);
+        if (path && studio.home) {
+          studio.at(studio.home.id).open('schedule', '', {
+            action: 'notebooks.run',
+            request: JSON.stringify({ notebook: plain(path) })
+          });
+        }
+        return null;
+      }
+    });
     commands.addCommand(CommandIDs.openNotebook, {
       label: trans.__('Open the Notebook'),
       describedBy: notebookDescription,
@@ -64,6 +81,8 @@ export const notebooks: JupyterFrontEndPlugin<void> = {
         return null;
       }
     });
-    palette?.addItem({ command: CommandIDs.runNotebook, category: trans.__('Studio') });
+    for (const command of [CommandIDs.runNotebook, CommandIDs.scheduleNotebook]) {
+      palette?.addItem({ command, category: trans.__('Studio') });
+    }
   }
 };

@@ -145,6 +145,18 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
             {asked ? trans.__('Stopping …') : trans.__('Stop')}
           </Button>
         )}
+        {!active && mayWrite && (
+          <Button
+            onClick={() =>
+              studio.open('schedule', '', {
+                action: job.action,
+                request: JSON.stringify(job.request)
+              })
+            }
+          >
+            {trans.__('Run on a schedule')}
+          </Button>
+        )}
         {(job.state === 'failed' || job.state === 'cancelled') && mayWrite && (
           <Button kind="primary" disabled={asked === 'retry'} onClick={() => void act('retry')}>
             {trans.__('Run again')}

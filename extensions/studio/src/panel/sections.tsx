@@ -1,4 +1,4 @@
-/** The five sections of the panel. */
+/** The sections of the panel. */
 
 import { useId, type JSX, type ReactNode } from 'react';
 import type { Client, Job, Model } from '@nexus-workbench/contract';
@@ -28,6 +28,8 @@ const askModels = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/models/models', { ...query, signal });
 const askJobs = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/pipelines/jobs', { ...query, signal });
+const askSchedules = (client: Client, signal: AbortSignal) =>
+  client.get('/api/v1/pipelines/schedules', { ...query, signal });
 const askReports = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/ethics/reports', { ...query, signal });
 const askEvents = (client: Client, signal: AbortSignal) =>
@@ -217,6 +219,45 @@ export function JobsSection(props: SectionProps): JSX.Element {
           />
         );
       }}
+    />
+  );
+}
+
+export function SchedulesSection(props: SectionProps): JSX.Element {
+  const { studio } = props;
+  const trans = useWords();
+  const list = useList(studio, 'schedules', askSchedules);
+  return (
+    <Frame
+      {...props}
+      section="schedules"
+      title={trans.__('Schedules')}
+      list={list}
+      keyOf={schedule => schedule.id}
+      empty={
+        <Empty
+          text={trans.__(
+            'No schedules yet. Choose "Run on a Schedule" at a notebook or at a job that ran.'
+          )}
+        />
+      }
+      draw={schedule => (
+        <Item
+          title={schedule.name}
+          onClick={() => studio.open('schedule', schedule.id)}
+          badge={
+            <Badge
+              state={schedule.paused ? 'cancelled' : 'done'}
+              text={schedule.paused ? trans.__('paused') : trans.__('on')}
+            />
+          }
+          about={
+            schedule.next_at
+              ? trans.__('next %1', new Date(schedule.next_at).toLocaleString())
+              : schedule.note || trans.__('paused')
+          }
+        />
+      )}
     />
   );
 }

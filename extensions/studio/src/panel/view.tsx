@@ -1,4 +1,4 @@
-/** What is in the side panel: where one is, what is running, and the five sections. */
+/** What is in the side panel: where one is, what is running, and the sections. */
 
 import { useCallback, useEffect, useRef, useState, type DragEvent, type JSX } from 'react';
 import { UseSignal } from '@jupyterlab/ui-components';
@@ -10,7 +10,14 @@ import { percent, type Section } from '../state.ts';
 import type { Studio } from '../studio.ts';
 import { css } from '../tokens.ts';
 import { jobTitle, roleName } from '../titles.ts';
-import { DataSection, JobsSection, ModelsSection, RecordSection, ReportsSection } from './sections.tsx';
+import {
+  DataSection,
+  JobsSection,
+  ModelsSection,
+  RecordSection,
+  ReportsSection,
+  SchedulesSection
+} from './sections.tsx';
 
 export default function View({ studio }: { studio: Studio }): JSX.Element {
   return (
@@ -176,6 +183,7 @@ function Shown({ studio }: { studio: Studio }): JSX.Element {
         <DataSection {...props('data')} />
         <ModelsSection {...props('models')} />
         <JobsSection {...props('jobs')} />
+        <SchedulesSection {...props('schedules')} />
         <ReportsSection {...props('reports')} />
         <RecordSection {...props('record')} />
       </div>
