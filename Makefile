@@ -78,7 +78,7 @@ test: setup lint types ## Everything that must hold: lint, types, floors, tests 
 e2e: setup ## The tests that use a whole Studio, most in a real browser (finds or installs one)
 	@browser="$$($(PY) scripts/setup.py browser)" && \
 	echo "== browser: $$browser" && \
-	WORKBENCH_BROWSER="$$browser" $(PY) -m pytest -n $(WORKERS) --dist loadfile \
+	WORKBENCH_BROWSER="$$browser" $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "(browser or studio) and not soak" $(ARGS)
 
 .PHONY: lint

@@ -122,7 +122,8 @@ def test_one_commits_and_a_viewer_reads(
     assert terminal.run("git --no-pager log -1 --format='%an|%ae|%cn|%s'").strip() == (
         "mara|mara@localhost|loans|A first look at the rates"
     )
-    assert terminal.run("git status --short").split() == ["??", "01-tour.ipynb"]
+    left = terminal.run("git status --short").split()
+    assert left == ["??", "01-tour.ipynb", "??", "02-jobs.ipynb"]
 
     save(shared.inside, notebook("import workbench", "rate = 0.2", "print(rate)", "rate * 2"))
     press(mara, "Diff this file")

@@ -44,6 +44,7 @@ def test_the_notebook_runs_in_the_lab(studio: Studio, made: dict[str, Any], page
     expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_attached(
         timeout=60_000
     )
+    notebook.locator(".jp-CodeCell").first.click()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     expect(notebook.get_by_text(re.compile(r"All [\d,]+ events are as they were"))).to_be_visible(

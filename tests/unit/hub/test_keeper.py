@@ -76,8 +76,12 @@ async def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     client = AsyncKernelClient(connection_file=file)
     client.load_connection_file()
     client.start_channels(hb=False)
-    client.kernel_info()
-    await client.get_shell_msg(timeout=60)
+    # It listens, and both hear each other: what is published before that is nobody's.
+    heard = keeper._kernels["k"].heard_at
+    while keeper._kernels["k"].heard_at == heard:
+        client.kernel_info()
+        await client.get_shell_msg(timeout=60)
+        await asyncio.sleep(0.1)
     runs = Runs(tmp_path / "data" / "runs.db")
     yield Kept(keeper, client, runs)
     client.stop_channels()

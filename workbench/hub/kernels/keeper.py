@@ -334,8 +334,6 @@ class Keeper:
             # Whatever a kernel prints is kept, however fast it prints.
             published.rcvhwm = 0
             published.linger = 0
-            # It listens before the kernel is there, and hears it from its first cell on.
-            published.reconnect_ivl = 10
             published.subscribe(b"")
             published.connect(_address(connection, "iopub_port"))
             began = time.monotonic()

@@ -5,6 +5,8 @@ it missed from the file of runs, and goes on. Where no window comes back, `write
 into the notebook.
 """
 
+import asyncio
+import contextlib
 import json
 import logging
 import sqlite3
@@ -44,6 +46,8 @@ PROPER = (1000, 1001)
 """The codes with which a window closes that had all it was sent (RFC 6455)."""
 NOTICED_S = 5.0
 """After this a window has noticed that its kernel ended, in seconds."""
+REACH_S, AGAIN_S = 60.0, 0.2
+"""How long a kernel may take to be there again, and how often it is asked, in seconds."""
 MISSED_S = 0.25
 """How often a window that came back is told what a cell of its own printed, in seconds."""
 
@@ -124,6 +128,11 @@ class Window(ZMQChannelsWebsocketConnection):
         self._open: dict[str, float | None] = {}
         """Runs that it asked for, and when it was sent their end."""
         self._heard = time.time()
+        self._held: list[Any] | None = None
+        """What waits for a kernel that is started anew; None if it is there."""
+        self._asked: set[str] = set()
+        """What it was asked to see whether it is."""
+        self._answers = asyncio.Event()
 
     @property
     def id(self) -> str:
@@ -144,6 +153,7 @@ class Window(ZMQChannelsWebsocketConnection):
         self._kept.windows.discard(self)
         if self.websocket_handler.close_code in PROPER:
             self._settle(time.time())
+        self._let_through()
         super().disconnect()
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
@@ -154,6 +164,9 @@ class Window(ZMQChannelsWebsocketConnection):
                 return
         except (ValueError, KeyError, sqlite3.Error) as error:
             log.warning("a request is not noted: %s", error)
+        if self._held is not None:
+            self._held.append(incoming_msg)
+            return
         super().handle_incoming_message(incoming_msg)
 
     def _note(self, incoming: Any) -> bool:
@@ -200,6 +213,10 @@ class Window(ZMQChannelsWebsocketConnection):
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
         """Pass on what the kernel says, unless the window gets it with what it missed."""
+        if self._asked:
+            _, parts = self.session.feed_identities(outgoing_msg)
+            if self.session.unpack(parts[2]).get("msg_id") in self._asked:
+                self._answers.set()
         if self._open or self._told:
             _, parts = self.session.feed_identities(outgoing_msg)
             header, parent = self.session.unpack(parts[1]), self.session.unpack(parts[2])
@@ -215,9 +232,41 @@ class Window(ZMQChannelsWebsocketConnection):
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def on_kernel_restarted(self) -> None:
-        """The kernel died: its cells say why, before the window forgets that they ran."""
+        """The kernel died: its cells say why, before the window forgets that they ran.
+
+        What the window asks for next waits until the new one is heard: it would take up requests
+        before this process hears what it publishes, and the end of a cell would be lost.
+        """
         self._explain()
         super().on_kernel_restarted()
+        if self._held is None:
+            self._held = []
+            self._reaching = asyncio.ensure_future(self._reach())
+
+    async def _reach(self) -> None:
+        """Ask the kernel who it is until its answer comes by the way of what cells print."""
+        self._answers.clear()
+        line = self.kernel_manager.connect_control()
+        try:
+            async with asyncio.timeout(REACH_S):
+                while not self._answers.is_set():
+                    asked = self.session.msg("kernel_info_request")
+                    self._asked.add(asked["header"]["msg_id"])
+                    self.session.send(line, asked)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._answers.wait(), AGAIN_S)
+        except TimeoutError:
+            log.warning("kernel %s was started anew and is not heard", self.kernel_id)
+        finally:
+            line.close()
+            self._asked.clear()
+            self._let_through()
+
+    def _let_through(self) -> None:
+        """Pass on what was held."""
+        held, self._held = self._held, None
+        for message in held or ():
+            super().handle_incoming_message(message)
 
     def on_restart_failed(self) -> None:
         """The kernel died too often to be started again."""
