@@ -41,7 +41,7 @@ PARTS = {
     "workbench.api.serve": "service",
     "workbench.publishing.serve": "dashboards",
     "workbench.pipelines.attempt": "job",
-    "workbench.pipelines.forking": "job",
+    "workbench.pipelines.forking": "job starter",
     "spawn_main": "worker",
     "workbench up": "launcher",
     "workbench.cli.main up": "launcher",
@@ -223,6 +223,8 @@ def _part(process: psutil.Process) -> Part | None:
         command = " ".join(process.cmdline())
         usual = "shell" if process.pid == os.getpid() else ""
         name = next((told for mark, told in PARTS.items() if mark in command), usual)
+        if process.name() == "attempt":
+            name = "job"  # It was forked by a job starter, and has its command.
         if not name or name == "project server" or process.name() == "bwrap":
             return None
         return Part(
