@@ -31,10 +31,10 @@ FIRST = ("sqlalchemy.dialects.sqlite", "workbench.core.store", "workbench.core.l
 """What every attempt imports."""
 AHEAD = (
     *("numpy", "pandas", "pyarrow.parquet", "deltalake", "sklearn.linear_model"),
-    *("lightgbm", "torch", "mlflow"),
+    *("lightgbm", "torch"),
 )
 """What most jobs import. It is there before they ask where nothing else is to be done; none of it
-begins a thread that a fork would lose (see `os.fork`)."""
+begins a thread that a fork would lose (see `os.fork`), or is told by its environment what to do."""
 PATIENCE_S = 0.5
 """How long it has nothing to do before it loads the next of them, in seconds."""
 LARGEST = 1 << 16
@@ -175,7 +175,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(SUBREAPER, 1)
     order = json.loads(control.recv(LARGEST))
-    os.environ.update(order["environment"])
     workbench.load_rooms(order["rooms"])
     for module in FIRST:
         importlib.import_module(module)

@@ -304,7 +304,7 @@ class Processes:
                 start_new_session=True,
             )
         # Under a limit each job has what it imports itself, and no more.
-        order = {"rooms": self._settings.rooms, "ahead": not bounds.memory_mb, "environment": {}}
+        order = {"rooms": self._settings.rooms, "ahead": not bounds.memory_mb}
         control.send(json.dumps(order).encode())
         return ForkServer(process, control)
 
