@@ -83,5 +83,6 @@ def test_on_a_schedule(lab: Lab, studio: Studio) -> None:
     expect(section.get_by_text("paused").first).to_be_visible()
     shot(page, "schedule-paused")
     page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete it for good").click()
     expect(page.get_by_text("The schedule is deleted")).to_be_visible()
     expect(section.get_by_text("Run: daily.ipynb")).to_have_count(0)

@@ -65,6 +65,7 @@ function Shown({ studio, id, setTitle }: PageProps): JSX.Element {
   );
   const [trouble, setTrouble] = useState<unknown>(null);
   const [gone, setGone] = useState(false);
+  const [sure, setSure] = useState(false);
   const title = data ? trans.__('Schedule: %1', data.name) : '';
   useEffect(() => {
     if (title) {
@@ -122,8 +123,12 @@ function Shown({ studio, id, setTitle }: PageProps): JSX.Element {
             <Button onClick={() => void change(data.paused ? 'resume' : 'pause')}>
               {data.paused ? trans.__('Resume') : trans.__('Pause')}
             </Button>
-            <Button kind="danger" onClick={() => void remove()}>
-              {trans.__('Delete')}
+            <Button
+              kind="danger"
+              onClick={() => (sure ? void remove() : setSure(true))}
+              onBlur={() => setSure(false)}
+            >
+              {sure ? trans.__('Delete it for good') : trans.__('Delete')}
             </Button>
           </>
         )}
