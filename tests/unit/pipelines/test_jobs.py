@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 import workbench
 from tests.jobs import demo_room, ended, job_of, outcomes, start, told, until
+from tests.running import attempts
 from workbench.core import (
     Actor,
     Context,
@@ -29,6 +30,7 @@ from workbench.core.jobs import runner
 from workbench.pipelines import ledger
 from workbench.pipelines.engine import Uses
 from workbench.projects import resolve
+from workbench.security import sandbox
 
 
 @pytest.fixture
@@ -167,6 +169,21 @@ def test_a_veiled_job_that_is_killed_says_so(ctx: Context) -> None:
     job = ended(ctx, str(call_here(ctx.fresh(), "demo.stay", {"die": True}).id))
     assert job.state == "failed" and job.error is not None
     assert "killed" in job.error["detail"] and "3 times" in job.error["detail"]
+
+
+def test_what_forked_a_job_is_killed_and_the_job_is_tried_again(ctx: Context) -> None:
+    if sandbox.why_not():
+        pytest.skip("there is no sandbox here")
+    id = str(call_here(ctx.fresh(), "demo.stay", {}).id)
+    until(lambda: job_of(ctx, id).note == "at it")
+    (attempt,) = attempts()
+    server = attempt.parent()
+    assert server is not None and "workbench.pipelines.forking" in server.cmdline()
+    server.kill()
+    until(lambda: job_of(ctx, id).attempt == 2 and job_of(ctx, id).note == "at it")
+    assert told(ctx, id) == ["the process was killed; it is tried again in 1 s"]
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    assert ended(ctx, id).state == "cancelled"
 
 
 def test_a_job_has_the_memory_and_the_processors_of_its_project(ctx: Context) -> None:
