@@ -6,14 +6,15 @@ What it held at most, and how large the product was, is printed (`pytest -s`).
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pytest
 
+from tests.running import attempts
 from workbench.core import Actor, Context, Job, call_here, new_id
 from workbench.data import Product, data_files, products
 from workbench.data.ingest import write_version
@@ -90,13 +91,10 @@ def watched(ctx: Context, id: str) -> tuple[Job, dict[str, int]]:
     until = time.monotonic() + 3 * 3600
     while (job := ledger.get(ctx.store, ctx.project, id)).state in ("queued", "running"):
         assert time.monotonic() < until, job
-        for each in psutil.Process().children(recursive=True):
-            try:
-                if "workbench.pipelines.attempt" in each.cmdline():
-                    for name, size in held(each.pid).items():
-                        most[name] = max(most.get(name, 0), size)
-            except (psutil.Error, OSError, KeyError):
-                continue
+        for each in attempts():
+            with suppress(OSError, KeyError):  # It has just ended.
+                for name, size in held(each.pid).items():
+                    most[name] = max(most.get(name, 0), size)
         time.sleep(0.1)
     return job, most
 
