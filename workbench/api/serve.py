@@ -26,7 +26,7 @@ from workbench.operations.sweeping import Sweeper
 from workbench.pipelines.schedules import Scheduler
 from workbench.security import sandbox
 from workbench.security.guard import Guard, HubGuard, LocalGuard
-from workbench.security.inside import project_beside
+from workbench.security.inside import forget_all, project_beside
 
 from .peers import PeerProtocol
 from .rest import application
@@ -51,6 +51,7 @@ def serve() -> None:
     local = LocalGuard(settings.home, local_person(), engines.get(stores), within, pods_port)
     guard: Guard = HubGuard(local, told.service_prefix) if told.service_url else local
     address = urlparse(told.service_url or f"http://127.0.0.1:{settings.port}")
+    forget_all(settings.home)
     jobs = engines.get(runner)
     launch = getattr(jobs, "launch", None)
     if launch is not None:

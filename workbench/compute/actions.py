@@ -3,14 +3,13 @@
 from datetime import timedelta
 
 from workbench.core import Context, Invalid, Page, action
+from workbench.wire import MOST_WORKERS
 
 from .ports import notebooks
 from .types import Cluster, Usage
 from .used import used_since
 
 LONGEST_D = 3_650
-MOST = 64
-"""The most workers a project may ask for: each is a process."""
 
 
 @action(effect="read")
@@ -38,10 +37,10 @@ def scale(ctx: Context, workers: int, most: int | None = None) -> Cluster:
         most: How many it has where there is work for them; `workers` if absent.
     """
     most = workers if most is None else most
-    if not 0 <= workers <= most <= MOST:
+    if not 0 <= workers <= most <= MOST_WORKERS:
         raise Invalid(
             f"{workers} to {most} workers make no sense.",
-            hint=f"0 to {MOST}, and most at least as many as workers.",
+            hint=f"0 to {MOST_WORKERS}, and most at least as many as workers.",
         )
     ctx.note(workers=workers, most=most)
     return ctx.engine(notebooks).scale(ctx.project, workers, most)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -55,7 +55,9 @@ def run_notebook(ctx: Context, order: Order) -> Any:
     try:
         with _started(ctx, order, copy, key) as (process, told):
             ending = _follow(ctx, told)
-            process.wait(timeout=30)
+            if not ending:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK_S)  # How it ended is told.
     finally:
         sessions.revoke(ctx.store, key)
     if "problem" in ending:

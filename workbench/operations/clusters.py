@@ -7,7 +7,7 @@ from workbench.compute import Cluster
 from workbench.core import Unavailable
 from workbench.core.ids import label_of
 
-from .running import asked, listed, reached
+from .running import TIMEOUT_S, asked, listed, reached
 
 START_S = 60.0
 """How long a cluster may take to start, in seconds."""
@@ -26,7 +26,7 @@ class ProjectClusters:
 
     def find(self, project: str) -> Cluster | None:
         try:
-            found = listed(self._asked(project, "GET", "dask/clusters"))
+            found = listed(self._asked(project, "GET", "dask/clusters", TIMEOUT_S))
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -41,6 +41,7 @@ class ProjectClusters:
                 project,
                 "PATCH",
                 "dask/clusters/project",
+                START_S,
                 json={"adapt": {"minimum": least, "maximum": most}},
                 headers={"X-XSRFToken": pair, "Cookie": f"_xsrf={pair}"},
             )
@@ -64,12 +65,12 @@ class ProjectClusters:
             )
         return _cluster(project, told)
 
-    def _asked(self, project: str, method: str, path: str, **given: Any) -> Any:
+    def _asked(self, project: str, method: str, path: str, wait_s: float, **given: Any) -> Any:
         import httpx
 
         try:
             with reached(self._home, label_of(project)) as client:
-                client.timeout = httpx.Timeout(START_S)
+                client.timeout = httpx.Timeout(wait_s)
                 return asked(client, method, path, **given)
         except httpx.ConnectError as error:
             # Nobody listens: the server was stopped.

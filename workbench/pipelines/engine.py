@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 GRACE_S = 10.0
 POLL_S = 0.1
 SWEEP_S = 20.0
-"""How often processes that are not needed any more are ended, in seconds."""
+"""How often at least processes that are not needed any more are ended, in seconds."""
 LOOK_S = 0.5
 """How often it is looked what an attempt uses, in seconds."""
 AGAIN = 2
@@ -216,13 +216,12 @@ class DurableJobs:
         assert self._engines is not None
         store, slots = self._engines.get(stores), self._engines.settings.job_slots
         while not _closing.is_set():
-            if not self._wanted.wait(SWEEP_S):
-                self._processes.sweep()
-                continue
+            self._wanted.wait(SWEEP_S)
             if _closing.is_set():
                 break
             self._wanted.clear()
             try:
+                self._processes.sweep()
                 free = slots - len(self._taken)
                 for id in ledger.next_jobs(store, free, list(self._taken)) if free > 0 else ():
                     self._begin(id)

@@ -140,7 +140,9 @@ class ForkServer:
         self._answers: queue.Queue[tuple[int, int] | None] = queue.Queue()
         self._forked: dict[int, Forked] = {}
         self._early: dict[int, int] = {}
+        self._gone = False
         self._known = threading.Lock()
+        self._reserved = 0
         self.used_at = time.monotonic()
         self._listening = threading.Thread(target=self._listen, name="attempts", daemon=True)
         self._listening.start()
@@ -152,32 +154,46 @@ class ForkServer:
 
     @property
     def idle(self) -> bool:
-        """Whether none of what it forked runs."""
-        return not self._forked
+        """Whether none of what it forked runs, and nobody is about to ask it."""
+        return not self._forked and not self._reserved
+
+    def reserve(self) -> "ForkServer":
+        """Itself, kept until the next `fork`."""
+        with self._known:
+            self._reserved += 1
+        return self
 
     def fork(self, out: BinaryIO) -> Forked:
-        """A new attempt, which writes to that file.
+        """A new attempt, which writes to that file; after `reserve`.
 
         Raises:
             OSError: It could not.
         """
         ours, theirs = socket.socketpair()
-        with self._turn, theirs:
-            self.used_at = time.monotonic()
-            socket.send_fds(self._control, [b"fork"], [theirs.fileno(), out.fileno()])
-            try:
+        try:
+            with self._turn, theirs:
+                socket.send_fds(self._control, [b"fork"], [theirs.fileno(), out.fileno()])
                 told = self._answers.get(timeout=START_S)
-            except queue.Empty:
-                told = None
             if told is None:
-                ours.close()
-                raise OSError("the process that starts attempts does not answer")
-        inner, pid = told
-        with self._known:
-            made = self._forked[inner] = Forked(self, ours, inner, pid)
-            if inner in self._early:
-                self._end(inner, self._early.pop(inner))
-        return made
+                raise OSError("the process that starts attempts has ended")
+            inner, pid = told
+            with self._known:
+                made = self._forked[inner] = Forked(self, ours, inner, pid)
+                if inner in self._early:
+                    self._end(inner, self._early.pop(inner))
+                elif self._gone:
+                    self._end(inner, -signal.SIGKILL)
+            return made
+        except queue.Empty as error:
+            ours.close()
+            raise OSError("the process that starts attempts does not answer") from error
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            with self._known:
+                self._reserved -= 1
+                self.used_at = time.monotonic()
 
     def kill(self, inner: int) -> None:
         """End one of them, with all it started."""
@@ -202,6 +218,7 @@ class ForkServer:
         # It is gone, and what it forked with it.
         self._answers.put(None)
         with self._known:
+            self._gone = True
             for inner in list(self._forked):
                 self._end(inner, -signal.SIGKILL)
 
@@ -286,7 +303,7 @@ class Processes:
             server.close()
             server = None
         self._servers[project, bounds] = server or self._serving(project, bounds)
-        return self._servers[project, bounds]
+        return self._servers[project, bounds].reserve()
 
     def _drop(self, server: ForkServer) -> None:
         self._servers = {key: each for key, each in self._servers.items() if each is not server}
@@ -322,7 +339,6 @@ class Processes:
 
     def close(self) -> None:
         """End all of them."""
-        self._starting.submit(self._sweep, 0.0, 0).result()
         for server in self._servers.values():
             server.close()
         self._servers.clear()
@@ -330,9 +346,9 @@ class Processes:
 
 
 def _number_of(handle: int) -> int:
-    """The number on this machine of the process of a pidfd: see proc(5), fdinfo."""
+    """The number on this machine of the process of a pidfd, 0 if it ended: proc(5), fdinfo."""
     with open(f"/proc/self/fdinfo/{handle}") as told:
-        return next(int(line.split()[1]) for line in told if line.startswith("Pid:"))
+        return max(0, next(int(line.split()[1]) for line in told if line.startswith("Pid:")))
 
 
 def _without_tokens() -> dict[str, str]:

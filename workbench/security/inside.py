@@ -22,7 +22,7 @@ def noted(home: Path, id: str, project: str, pid: int) -> Iterator[None]:
         project: The project's id.
         pid: The process.
     """
-    folder = home / "run" / "jobs"
+    folder = _folder(home)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / f"{id}.json"
     new = file.with_suffix(".new")
@@ -35,10 +35,16 @@ def noted(home: Path, id: str, project: str, pid: int) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
+def forget_all(home: Path) -> None:
+    """Forget what a Studio that was killed had noted: all of that ended with it."""
+    for file in _folder(home).glob("*.json"):
+        file.unlink(missing_ok=True)
+
+
 def project_beside(home: Path, pid: int) -> str:
     """The project that a process runs for, beside its server; empty if for none."""
     known: dict[int, tuple[str, float]] = {}
-    for file in (home / "run" / "jobs").glob("*.json"):
+    for file in _folder(home).glob("*.json"):
         with suppress(FileNotFoundError, ValueError, KeyError):
             told = json.loads(file.read_text())
             known[int(told["pid"])] = (str(told["project"]), float(told["created"]))
@@ -50,3 +56,7 @@ def project_beside(home: Path, pid: int) -> str:
             if project and abs(each.create_time() - created) < 0.1:
                 return project
     return ""
+
+
+def _folder(home: Path) -> Path:
+    return home / "run" / "jobs"

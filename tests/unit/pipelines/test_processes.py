@@ -86,6 +86,35 @@ def test_the_fork_server_is_killed(started: Processes, out: BinaryIO) -> None:
     assert begun(started, out).wait(0) is None
 
 
+def test_the_fork_server_ends_before_its_answer_is_taken_up(
+    started: Processes, out: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever for an attempt that went with it."""
+    begun(started, out)
+    (server,) = started._servers.values()
+    real = server._answers.get
+
+    def late(**given: Any) -> Any:
+        told = real(**given)
+        server._process.kill()
+        until(lambda: server._gone)
+        return told
+
+    monkeypatch.setattr(server._answers, "get", late)
+    assert begun(started, out).wait(10) == -signal.SIGKILL
+
+
+def test_one_that_is_about_to_be_asked_is_not_ended(started: Processes, out: BinaryIO) -> None:
+    server = started._starting.submit(started._server_of, "prj_a", NOBODY).result()
+    started._starting.submit(started._sweep, 0.0, 0).result()
+    assert server.lives
+    attempt = server.fork(out)
+    attempt.kill()
+    assert attempt.wait(10) == -signal.SIGKILL
+    started._starting.submit(started._sweep, 0.0, 0).result()
+    assert not server.lives
+
+
 def test_one_that_does_not_answer_is_done_without(
     started: Processes, out: BinaryIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,8 +54,11 @@ class ProjectCluster:
                 self._reading = asyncio.create_task(self._read(self._process))
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-            async with asyncio.timeout(ANSWER_S), self._told:
-                await self._told.wait_for(lambda: self._heeded() or self._process is None)
+            try:
+                async with asyncio.timeout(ANSWER_S), self._told:
+                    await self._told.wait_for(lambda: self._heeded() or self._process is None)
+            except TimeoutError as error:
+                raise OSError(f"the cluster does not answer within {ANSWER_S:.0f} s") from error
             if self._state is None:
                 raise OSError("the cluster ended before it was ready: its log says why")
             return self._state

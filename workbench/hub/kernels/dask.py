@@ -11,13 +11,13 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from workbench.wire import MOST_WORKERS
+
 from .cluster import State
 from .provisioner import Keeper
 
 ONE = "project"
 """The name of the one cluster there is."""
-MOST = 64
-"""The most workers a project may ask for: each is a process."""
 MIB = 1024 * 1024
 
 
@@ -117,8 +117,8 @@ def _asked(body: dict[str, Any]) -> tuple[int, int]:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise web.HTTPError(400, "Say how many workers: workers, or adapt.") from error
-    if not 0 <= least <= most <= MOST:
-        raise web.HTTPError(400, f"{least} to {most} workers make no sense: 0 to {MOST}.")
+    if not 0 <= least <= most <= MOST_WORKERS:
+        raise web.HTTPError(400, f"{least} to {most} workers make no sense: 0 to {MOST_WORKERS}.")
     return least, most
 
 

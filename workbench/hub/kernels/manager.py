@@ -133,6 +133,7 @@ class Window(ZMQChannelsWebsocketConnection):
         self._asked: set[str] = set()
         """What it was asked to see whether it is."""
         self._answers = asyncio.Event()
+        self._reaching: asyncio.Task[None] | None = None
 
     @property
     def id(self) -> str:
@@ -153,6 +154,8 @@ class Window(ZMQChannelsWebsocketConnection):
         self._kept.windows.discard(self)
         if self.websocket_handler.close_code in PROPER:
             self._settle(time.time())
+        if self._reaching is not None:
+            self._reaching.cancel()
         self._let_through()
         super().disconnect()
 
@@ -241,7 +244,7 @@ class Window(ZMQChannelsWebsocketConnection):
         super().on_kernel_restarted()
         if self._held is None:
             self._held = []
-            self._reaching = asyncio.ensure_future(self._reach())
+            self._reaching = asyncio.get_running_loop().create_task(self._reach())
 
     async def _reach(self) -> None:
         """Ask the kernel who it is until its answer comes by the way of what cells print."""
