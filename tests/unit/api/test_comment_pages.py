@@ -17,7 +17,7 @@ from .test_pages import Browser, ada, client, project, sign_in, text
 
 __all__ = ["ada", "client", "project", "sign_in"]
 
-HOSTILE = "</p><script>alert(1)</script><img src=x onerror=alert(1)> **@vic** {{ 7*7 }}\nnext"
+HOSTILE = "</p><script>alert(1)</script><img src=x onerror=alert(1)> **@vic** {{ 7777*1111 }}\nnext"
 NOTEBOOK = {
     "cells": [
         {"cell_type": "markdown", "id": "top", "source": ["\n", "# <b>Who</b> leaves?\n"]},
@@ -59,7 +59,7 @@ def test_a_hostile_comment_stays_text(
     say(engines, project, "ada", "About what is gone.", part="gone")
     shown = ada.get(page)
     assert HOSTILE.replace("\n", " ") in text(shown).replace("** @vic **", "**@vic**")
-    assert "<mark>@vic</mark>" in shown.text and "49" not in text(shown)
+    assert "<mark>@vic</mark>" in shown.text and "8640247" not in text(shown)
     assert not re.search(r"<script(?![^>]* src=)|<img|<i>here|<[^>]+ on\w+=", shown.text)
     told = text(shown)
     assert "Cell 2 x = 1" in told and "Cell no longer there It was <i>here</i>" in told
