@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import Studio
+from .lab import lab_is_ready
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +46,13 @@ def front(page: Page) -> Locator:
     return page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .nx-Page")
 
 
+def at_the_panel(studio: Studio, page: Page) -> None:
+    """JupyterLab as it is first arranged: other tests leave other panels in front."""
+    studio.open_lab(page)
+    page.goto(re.sub(r"/lab.*", "/lab?reset", page.url))
+    lab_is_ready(page)
+
+
 def open_table(page: Page, table: Path) -> None:
     """Choose the file on the page that registers tables."""
     page.get_by_role("button", name="New", exact=True).click()
@@ -56,7 +64,7 @@ def open_table(page: Page, table: Path) -> None:
 
 def test_a_table_becomes_an_assessed_model(studio: Studio, page: Page, table: Path) -> None:
     """Steps 2 to 5 of the first hour: grid, questions, product, job, model, report."""
-    studio.open_lab(page)
+    at_the_panel(studio, page)
     open_table(page, table)
     grid = front(page).get_by_role("table", name="The first rows of village_loans.csv")
     expect(grid.get_by_role("columnheader", name=re.compile(r"^region"))).to_contain_text(
@@ -128,7 +136,7 @@ def test_a_table_becomes_an_assessed_model(studio: Studio, page: Page, table: Pa
 def test_settings_are_searched_and_the_search_is_looked_at(
     studio: Studio, page: Page, table: Path
 ) -> None:
-    studio.open_lab(page)
+    at_the_panel(studio, page)
     open_table(page, table)
     front(page).get_by_label("Name", exact=True).fill("searched")
     front(page).get_by_role("button", name="Register", exact=True).click()
@@ -162,7 +170,7 @@ def test_what_is_no_table_is_refused_in_a_sentence(
     """A picture named .csv: no stack trace, nothing registered, and another file can be chosen."""
     file = tmp_path / "picture.csv"
     file.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)) * 8)
-    studio.open_lab(page)
+    at_the_panel(studio, page)
     page.get_by_role("button", name="New", exact=True).click()
     front(page).locator("input[type=file]").set_input_files(str(file))
     alert = front(page).get_by_role("alert")

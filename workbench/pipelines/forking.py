@@ -83,11 +83,11 @@ class ForkServer:
         message, descriptors, _, _ = socket.recv_fds(self._control, LARGEST, 2)
         if not message:
             for pid in self._live:
-                _kill(pid)
+                _end(pid)
             return False
         what, _, number = message.decode().partition(" ")
         if what == "kill" and int(number) in self._live:
-            _kill(int(number))
+            _end(int(number))
         elif what == "fork":
             pid = os.fork()
             if pid == 0:
@@ -136,7 +136,7 @@ class ForkServer:
                 ended.append((pid, os.waitstatus_to_exitcode(status)))
         for pid, code in ended:
             self._live.discard(pid)
-            _kill(pid)
+            _end_group(pid)
             self._end_orphans()
             self._control.send(json.dumps({"pid": pid, "code": code}).encode())
 
@@ -148,8 +148,14 @@ class ForkServer:
                     each.kill()
 
 
-def _kill(pid: int) -> None:
-    """End an attempt and what is in its group."""
+def _end(pid: int) -> None:
+    """End an attempt that was not waited for, and what is in its group."""
+    _end_group(pid)
+    # One that was forked a moment ago leads no group yet.
+    os.kill(pid, signal.SIGKILL)
+
+
+def _end_group(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 

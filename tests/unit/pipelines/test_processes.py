@@ -67,6 +67,13 @@ def test_attempts_are_processes_of_their_own(started: Processes, out: BinaryIO) 
     assert elsewhere.wait(10) is not None
 
 
+def test_one_is_killed_in_the_moment_it_is_forked(started: Processes, out: BinaryIO) -> None:
+    for _ in range(40):
+        attempt = begun(started, out)
+        attempt.kill()
+        assert attempt.wait(10) == -signal.SIGKILL
+
+
 def test_an_order_that_makes_no_sense_is_told_in_the_log(
     started: Processes, out: BinaryIO, tmp_path: Path
 ) -> None:
