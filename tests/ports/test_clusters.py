@@ -1,20 +1,26 @@
 """What every engine of `compute.clusters` must do. A new one adds a URL, no test."""
 
+import json
 import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from distributed import KilledWorker, LocalCluster
 from distributed.security import Security
 
 import workbench
+from tests.running import free_port
+from tests.together.peers import until
 from workbench.compute import Need, clusters
 from workbench.core import (
     Actor,
@@ -26,6 +32,8 @@ from workbench.core import (
     load_settings,
 )
 from workbench.core.context import Quiet
+
+BACKEND = "dask_gateway_server.backends.local.UnsafeLocalBackend"
 
 
 class Attempt(Quiet):
@@ -59,6 +67,50 @@ def scheduler(folder: Path, scheme: str, workers: int = 2) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def gateway(folder: Path, *more: str) -> Iterator[str]:
+    """A Dask Gateway whose clusters are processes of this machine; its URL."""
+    address, inner = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    config = folder / "gateway.py"
+    config.write_text(
+        "\n".join(
+            [
+                "from dask_gateway_server.options import Float, Integer, Options",
+                f'c.DaskGateway.backend_class = "{BACKEND}"',
+                f'c.DaskGateway.address = "{inner}"',
+                f'c.Proxy.address = "{address}"',
+                f'c.LocalBackend.clusters_directory = "{folder}"',
+                "c.UnsafeLocalBackend.sigint_timeout = 1",
+                "c.ClusterConfig.cluster_max_workers = 2",
+                # Dask has no dask-scheduler and dask-worker any more.
+                'c.ClusterConfig.scheduler_cmd = ["dask", "scheduler"]',
+                'c.ClusterConfig.worker_cmd = ["dask", "worker"]',
+                *more,
+            ]
+        )
+    )
+    with open(folder / "gateway.log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask_gateway_server", "--config", str(config)],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
+    try:
+        until("the gateway answers", lambda: answers(f"http://{address}/api/health"), 30)
+        yield f"gateway://{address}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(url).status_code == 200
+    return False
+
+
 def knock(address: str, own: Any, folder: Path) -> None:
     """Connect by TLS, with a certificate of one's own or none, and wait for an answer."""
     tls = ssl.create_default_context()
@@ -78,11 +130,15 @@ def context(folder: Path, url: str) -> Context:
     return Context(Actor(name="ada"), "prj_1", Engines(settings), job=Attempt(scratch))
 
 
-@pytest.fixture(scope="module", params=["local", "tcp", "tls"])
+@pytest.fixture(scope="module", params=["local", "tcp", "tls", "gateway"])
 def ctx(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "local":
         yield context(folder, "local://?workers=2")
+        return
+    if request.param == "gateway":
+        with gateway(folder) as url:
+            yield context(folder, url)
         return
     with scheduler(folder, request.param) as url:
         yield context(folder, url)
@@ -90,6 +146,10 @@ def ctx(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def opened(ctx: Context, **need: Any) -> Any:
     return ctx.engine(clusters).open(ctx, Need(**{"workers": 2, **need}))
+
+
+def engine_of(ctx: Context) -> str:
+    return ctx.settings.urls["compute.clusters"].partition(":")[0]
 
 
 def add(left: int, right: int) -> tuple[int, int]:
@@ -112,8 +172,10 @@ def test_tasks_run_in_other_processes_and_none_of_ours_is_left(ctx: Context) -> 
         pids = {pid for _, pid in found} | set(client.run(os.getpid).values())
         assert os.getpid() not in pids and len(pids) == 2
         assert set(client.nthreads().values()) == {1}
-    left = [pid for pid in pids if psutil.pid_exists(pid)]
-    assert bool(left) == (ctx.settings.urls["compute.clusters"].partition(":")[0] != "local")
+    if engine_of(ctx) in ("tcp", "tls"):
+        assert all(psutil.pid_exists(pid) for pid in pids)
+    else:
+        until("they are gone", lambda: not any(psutil.pid_exists(pid) for pid in pids), 20)
 
 
 def test_no_more_workers_than_were_asked_for_or_are_there(ctx: Context) -> None:
@@ -128,7 +190,7 @@ def test_a_task_whose_worker_is_killed_has_an_error_and_the_cluster_goes_on(
         error = client.submit(die_once, str(tmp_path / "n"), pure=False).exception(timeout=120)
         assert isinstance(error, KilledWorker)
         assert client.submit(add, 1, 1, pure=False).result(timeout=60)[0] == 2
-        if ctx.settings.urls["compute.clusters"].startswith("local"):
+        if engine_of(ctx) == "local":
             assert (tmp_path / "n").read_text() == "x"
 
 
@@ -138,7 +200,7 @@ def test_a_need_that_makes_no_sense(ctx: Context, need: dict[str, Any]) -> None:
         pass
 
 
-@pytest.mark.parametrize("ctx", ["tcp", "tls"], indirect=True)
+@pytest.mark.parametrize("ctx", ["tcp", "tls", "gateway"], indirect=True)
 def test_workers_of_another_version_are_refused(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +253,63 @@ def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
         pass
 
 
+def test_a_gateway_lets_those_in_that_have_its_password(tmp_path: Path) -> None:
+    """And who may choose asks for memory and threads."""
+    secret = tmp_path / "secret"
+    secret.write_text("open, sesame\n")
+    choice = 'Options(Integer("worker_cores", 1), Float("worker_memory", 2), handler=chosen)'
+    more = (
+        'c.SimpleAuthenticator.password = "open, sesame"',
+        "def chosen(options):",
+        '    memory = f"{options.worker_memory} G"',
+        '    return {"worker_cores": options.worker_cores, "worker_memory": memory}',
+        f"c.Backend.cluster_options = {choice}",
+    )
+    with gateway(tmp_path, *more) as url:
+        out, missing = context(tmp_path, url), context(tmp_path, f"{url}?token_file=/no/token")
+        with pytest.raises(Unavailable, match="does not let the Studio in: 401"), opened(out):
+            pass
+        with pytest.raises(Unavailable, match="cannot be read: /no/token"), opened(missing):
+            pass
+        ctx = context(tmp_path, f"{url}?user=studio&password_file={secret}")
+        with opened(ctx, workers=1, threads=2, memory_mb=1024) as client:
+            (worker,) = client.scheduler_info()["workers"].values()
+            assert (worker["nthreads"], worker["memory_limit"]) == (2, 1024**3)
+
+
+def test_a_gateways_cluster_ends_when_its_job_is_killed(tmp_path: Path) -> None:
+    with gateway(tmp_path) as url:
+        line = f"from tests.ports.test_clusters import *; hold({str(tmp_path)!r}, {url!r})"
+        with subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE) as job:
+            assert job.stdout is not None
+            pids = json.loads(job.stdout.readline())
+            job.kill()
+        note = context(tmp_path, url).job.scratch / "gateway-cluster"
+        assert note.read_text()
+        until("it has ended", lambda: not any(map(psutil.pid_exists, pids)), 60)
+        # The next attempt of the job finds no cluster of that name any more, and makes its own.
+        with opened(context(tmp_path, url), workers=1) as client:
+            assert client.submit(add, 1, 1).result(timeout=60)[0] == 2
+        assert not note.exists()
+
+
+def hold(folder: str, url: str) -> None:
+    """A job with a cluster that is killed."""
+    with opened(context(Path(folder), url)) as client:
+        print(json.dumps([*client.run(os.getpid).values()]), flush=True)
+        signal.pause()
+
+
+def test_nobody_answers_at_a_gateway(tmp_path: Path) -> None:
+    where = f"127.0.0.1:{free_port()}"
+    ctx = context(tmp_path, f"gateway://{where}")
+    with (
+        pytest.raises(Unavailable, match=f"No Dask Gateway answers at http://{where}"),
+        opened(ctx),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -201,6 +320,16 @@ def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
         "tcp://ada:secret@host:1",
         "tls://host:8786",
         "tls://host:8786?ca=/a",
+        "gateway://",
+        "gateway://ada:secret@host:8000",
+        "gateway://host:8000?user=ada",
+        "gateway://host:8000?user=ada&password_file=/a&token_file=/b",
+        "gateway://host:8000?password=secret",
+        "kube://",
+        "kube://namespace",
+        "kube://Name_space?image=studio:1",
+        "kube://namespace/more?image=studio:1",
+        "kube://namespace?image=studio:1&token=secret",
     ],
 )
 def test_a_url_that_names_no_cluster(url: str, tmp_path: Path) -> None:

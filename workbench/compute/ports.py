@@ -63,7 +63,7 @@ class Clusters(Protocol):
 clusters = Port[Clusters](
     "compute.clusters",
     default="local://",
-    doc="Where the tasks of a job run: processes of its own, or a Dask scheduler.",
+    doc="Where a job's tasks run: its own processes, a Dask scheduler, a cluster made for it.",
 )
 clusters.engine(
     "local", "workbench.compute.local:LocalProcesses", hint="Install nexus-workbench[compute]."
@@ -72,6 +72,15 @@ for scheme in ("tcp", "tls"):
     clusters.engine(
         scheme, "workbench.compute.scheduler:Scheduler", hint="Install nexus-workbench[compute]."
     )
+for scheme in ("gateway", "gateway+https"):
+    clusters.engine(
+        scheme, "workbench.compute.gateway:DaskGateway", hint="Install nexus-workbench[compute]."
+    )
+clusters.engine(
+    "kube",
+    "workbench.compute.kube:DaskOperator",
+    hint="Install nexus-workbench[compute,kubernetes].",
+)
 
 
 class Notebooks(Protocol):

@@ -1,15 +1,14 @@
 """A Dask scheduler that somebody else runs, with workers that share the Studio's version."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-import workbench
-from workbench.core import Context, Invalid, Refused, Unavailable
+from workbench.core import Context, Invalid, Unavailable
 
+from .elsewhere import check_versions, first_line
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Scheduler:
             client = Client(self._address, security=self._security(), timeout=WAIT_S)
         except (OSError, ValueError, TimeoutError) as error:
             raise Unavailable(
-                f"No Dask scheduler answers at {self._address}: {_first(error)}.",
+                f"No Dask scheduler answers at {self._address}: {first_line(error)}.",
                 hint="Start it, or change the URL of the port compute.clusters.",
             ) from error
         with client:
@@ -59,7 +58,7 @@ class Scheduler:
                     f"The Dask scheduler at {self._address} has no worker.",
                     hint=f"Start some: dask worker {self._address}",
                 ) from error
-            self._check_versions(client)
+            check_versions(client, self._address)
             yield client
 
     def _security(self) -> "Security | None":
@@ -79,28 +78,3 @@ class Scheduler:
             tls_client_cert=str(self._files["cert"]),
             tls_client_key=str(self._files["key"]),
         )
-
-    def _check_versions(self, client: "Client") -> None:
-        ours, hint = _versions(), "Start workers from the Studio's own environment."
-        try:
-            found = client.run(_versions)
-        except ImportError as error:
-            raise Refused(
-                f"A worker at {self._address} has no Studio: {_first(error)}.", hint=hint
-            ) from error
-        for address, theirs in found.items():
-            if theirs != ours:
-                raise Refused(
-                    f"The worker {address} has Python {theirs[0]} and the Studio {theirs[1]}; "
-                    f"here are {ours[0]} and {ours[1]}.",
-                    hint=hint,
-                )
-
-
-def _versions() -> tuple[str, str]:
-    """Python's and the Studio's version, here or on a worker."""
-    return ".".join(map(str, sys.version_info[:2])), workbench.__version__
-
-
-def _first(error: Any) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import workbench
-from tests.ports.test_clusters import scheduler
+from tests.ports.test_clusters import gateway, scheduler
 from tests.running import attempts
 from workbench.core import (
     Actor,
@@ -330,9 +331,10 @@ def test_a_model_trained_with_settings_says_them(ctx: Context, tmp_path: Path) -
 
 
 @pytest.mark.soak
-def test_a_search_on_a_scheduler_that_somebody_else_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [partial(scheduler, scheme="tls"), gateway])
+def test_a_search_on_workers_elsewhere(tmp_path: Path, other: Any) -> None:
     """Behind the veil: by TLS, with files that lie outside the home."""
-    with scheduler(tmp_path, "tls") as url, made(tmp_path, {"compute.clusters": url}) as ctx:
+    with other(tmp_path) as url, made(tmp_path, {"compute.clusters": url}) as ctx:
         job = ended(ctx, begun(ctx, estimator="logistic", trials=4))
         assert job.state == "done", job.error
         assert job.result is not None

@@ -1,0 +1,38 @@
+"""What every cluster that runs elsewhere is asked before it is given work."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import workbench
+from workbench.core import Refused
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def check_versions(client: "Client", where: str) -> None:
+    """Refused if a worker has another Python or another Studio than this process."""
+    ours, hint = _versions(), "Start workers from the Studio's own environment."
+    try:
+        found = client.run(_versions)
+    except ImportError as error:
+        raise Refused(
+            f"A worker at {where} has no Studio: {first_line(error)}.", hint=hint
+        ) from error
+    for address, theirs in found.items():
+        if theirs != ours:
+            raise Refused(
+                f"The worker {address} has Python {theirs[0]} and the Studio {theirs[1]}; "
+                f"here are {ours[0]} and {ours[1]}.",
+                hint=hint,
+            )
+
+
+def _versions() -> tuple[str, str]:
+    """Python's and the Studio's version, here or on a worker."""
+    return ".".join(map(str, sys.version_info[:2])), workbench.__version__
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's library says, short enough for a sentence."""
+    return str(error).partition("\n")[0][:200] or type(error).__name__
