@@ -95,6 +95,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "pipelines.pause_schedule": {"id": "sch_none"},
     "pipelines.resume_schedule": {"id": "sch_none"},
     "pipelines.retry": {"id": "{job}"},
+    "pipelines.update_job": {"id": "{job}", "priority": "high", "retries": 2, "timeout_s": 60},
     "projects.create_project": {"name": "another"},
     "projects.get_project": {"id": "default"},
     "projects.list_projects": {},

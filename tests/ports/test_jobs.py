@@ -1,8 +1,10 @@
 """What every engine of `pipelines.jobs` must do. A new one adds a URL, no test."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,10 +13,20 @@ import sqlalchemy as sa
 import workbench
 from tests.jobs import climb, demo_room, ended, job_of, outcomes, start, told, until
 from tests.postgres import Postgres
-from workbench.core import Actor, Conflict, Context, Engines, blobs, call_here, load_settings
+from workbench.core import (
+    Actor,
+    Conflict,
+    Context,
+    Engines,
+    Invalid,
+    Job,
+    blobs,
+    call_here,
+    load_settings,
+)
 from workbench.core.events import tail
 from workbench.core.jobs import runner
-from workbench.pipelines import ledger
+from workbench.pipelines import Line, ledger
 from workbench.projects import resolve
 
 
@@ -168,28 +180,157 @@ def test_one_job_does_not_wait_for_the_many_of_another_project(ctx: Context) -> 
     assert len(later) >= len(many) - 2
 
 
-def test_the_oldest_of_the_project_with_fewest_at_work_is_next(ctx: Context) -> None:
-    def waiting(project: str, count: int) -> list[str]:
-        ids = []
-        for _ in range(count):
-            job = ctx.engine(runner).plan(ctx, "demo.work", {})
-            ids.append(job.id)
-            with ctx.store.begin() as tx:
-                ctx.engine(runner).put(tx, job.model_copy(update={"project": project}))
-        return ids
+def waiting(ctx: Context, project: str, count: int = 1, **more: Any) -> list[str]:
+    """Jobs that are stored, and that nobody begins."""
+    ids = []
+    for _ in range(count):
+        job = ctx.engine(runner).plan(ctx, "demo.work", {})
+        ids.append(job.id)
+        with ctx.store.begin() as tx:
+            ctx.engine(runner).put(tx, job.model_copy(update={"project": project, **more}))
+    # Those of one millisecond are in no order.
+    return sorted(ids)
 
-    a, b, c = waiting("a", 1000), waiting("b", 2), waiting("c", 1)
-    assert ledger.next_jobs(ctx.store, 1, []) == a[:1]
-    assert ledger.next_jobs(ctx.store, 1, a[:1]) == b[:1]
-    assert ledger.next_jobs(ctx.store, 5, []) == [a[0], b[0], c[0], a[1], b[1]]
-    assert ledger.next_jobs(ctx.store, 2, [*a[:2], b[0]]) == [c[0], b[1]]
-    assert ledger.next_jobs(ctx.store, 3, [*a, *b, *c]) == []
+
+def next_jobs(ctx: Context, count: int, taken: Sequence[str] = ()) -> list[str]:
+    return ledger.next_jobs(ctx.store, count, taken, ctx.now())
+
+
+def test_the_oldest_of_the_project_with_fewest_at_work_is_next(ctx: Context) -> None:
+    a, b, c = waiting(ctx, "a", 1000), waiting(ctx, "b", 2), waiting(ctx, "c")
+    assert next_jobs(ctx, 1) == a[:1]
+    assert next_jobs(ctx, 1, a[:1]) == b[:1]
+    assert next_jobs(ctx, 5) == [a[0], b[0], c[0], a[1], b[1]]
+    assert next_jobs(ctx, 2, [*a[:2], b[0]]) == [c[0], b[1]]
+    assert next_jobs(ctx, 3, [*a, *b, *c]) == []
     # With room for one at a time, turns go round.
     for expected in (a[0], b[0], c[0], a[1], b[1], a[2], a[3]):
-        (id,) = ledger.next_jobs(ctx.store, 1, [])
+        (id,) = next_jobs(ctx, 1)
         assert id == expected
         with ctx.store.begin() as tx:
             ledger.begin_attempt(tx, id, ctx.now(), "")
+
+
+def test_what_is_urgent_comes_first_in_its_own_project_alone(ctx: Context) -> None:
+    a, b = waiting(ctx, "a", 2), waiting(ctx, "b")
+    low, high = waiting(ctx, "a", priority="low"), waiting(ctx, "a", priority="high")
+    assert next_jobs(ctx, 5) == [b[0], high[0], *a, low[0]]
+    with ctx.store.begin() as tx:
+        tx.execute(sa.delete(ledger.jobs).where(ledger.jobs.c.project.in_(["a", "b"])))
+    first, second = waiting(ctx, ctx.project, 2)
+    raised = update(ctx, second, priority="high")
+    assert raised.priority == job_of(ctx, second).priority == "high"
+    assert next_jobs(ctx, 2) == [second, first]
+
+
+def update(ctx: Context, id: str, **terms: Any) -> Job:
+    job: Job = call_here(ctx.fresh(), "pipelines.update_job", {"id": id, **terms})
+    return job
+
+
+def test_a_job_that_runs_too_long_is_stopped_and_says_so(ctx: Context) -> None:
+    id = start(ctx, steps=1000)
+    update(ctx, id, timeout_s=1)
+    failed = ended(ctx, id)
+    assert failed.state == "failed" and failed.error is not None
+    assert failed.error["detail"] == "demo.work ran longer than 1 s and was stopped."
+    assert failed.attempt == 1 and outcomes(ctx, id)[-1] == "failed"
+    again = call_here(ctx.fresh(), "pipelines.retry", {"id": id})
+    assert again.timeout_s == 1
+    assert ended(ctx, again.id).state == "failed"
+
+
+def test_a_job_that_runs_too_long_and_does_not_hear_is_killed(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.pipelines.engine.GRACE_S", 0.5)
+    id = start(ctx, steps=1, then="hang")
+    update(ctx, id, timeout_s=1)
+    failed = ended(ctx, id)
+    assert failed.state == "failed" and failed.error is not None
+    assert failed.error["detail"] == "demo.work ran longer than 1 s and was stopped."
+
+
+def test_what_fails_for_a_reason_that_may_pass_is_tried_again(ctx: Context) -> None:
+    id = start(ctx, then="bug once", steps=10)
+    update(ctx, id, retries=3)
+    done = ended(ctx, id)
+    assert (done.state, done.attempt, done.failures) == ("done", 2, 1)
+    assert told(ctx, id)[0].startswith("it failed, and is tried again in 1 s: demo.work failed in")
+    states = [x.text for x in ledger.lines_after(ctx.store, id, 0) if x.kind == "state"]
+    assert states == ["queued", "running", "queued", "running", "done"]
+    assert outcomes(ctx, id) == ["queued", "done"]
+
+
+def test_it_is_tried_again_as_often_as_was_said_and_later_each_time(ctx: Context) -> None:
+    id = start(ctx, then="bug", steps=10)
+    update(ctx, id, retries=2)
+    failed = ended(ctx, id)
+    assert (failed.state, failed.attempt, failed.failures) == ("failed", 3, 2)
+    waits = [x.text.partition(" s: ")[0].rpartition(" ")[2] for x in log_of(ctx, id)]
+    assert waits == ["1", "2"]
+
+
+def log_of(ctx: Context, id: str) -> list[Line]:
+    return [x for x in ledger.lines_after(ctx.store, id, 0) if x.kind == "log"]
+
+
+def test_what_makes_no_sense_is_not_tried_again(ctx: Context) -> None:
+    id = start(ctx, then="invalid", steps=10)
+    update(ctx, id, retries=3)
+    failed = ended(ctx, id)
+    assert (failed.state, failed.attempt, failed.failures) == ("failed", 1, 0)
+
+
+def test_one_that_waits_to_be_tried_again_can_be_stopped(ctx: Context) -> None:
+    id = start(ctx, then="bug", steps=10)
+    update(ctx, id, retries=3)
+    until(lambda: job_of(ctx, id).failures == 2)
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    assert ended(ctx, id).state == "cancelled"
+    time.sleep(2.5)
+    assert job_of(ctx, id).attempt == 2
+
+
+def test_a_clock_that_is_set_back_makes_nothing_wait_for_it(ctx: Context) -> None:
+    (id,), now = waiting(ctx, "a"), ctx.now()
+    for seconds, due in ((-1, True), (0, True), (1, False), (299, False), (3600, True)):
+        later = (now + timedelta(seconds=seconds)).isoformat()
+        with ctx.store.begin() as tx:
+            tx.execute(sa.update(ledger.jobs).values(begin_after=later))
+        assert ledger.next_jobs(ctx.store, 1, [], now) == ([id] if due else [])
+        assert ledger.next_due(ctx.store, now) == (None if due else seconds)
+
+
+def test_one_that_waits_to_be_tried_again_outlives_the_studio(ctx: Context) -> None:
+    id = start(ctx, then="bug once", steps=10)
+    update(ctx, id, retries=1)
+    until(lambda: job_of(ctx, id).failures == 1)
+    ctx.engine(runner).close()
+    assert job_of(ctx, id).state == "queued"
+    ctx.engine(runner).launch(ctx.engines)
+    done = ended(ctx, id)
+    assert (done.state, done.attempt) == ("done", 2)
+
+
+@pytest.mark.parametrize(
+    ("terms", "sentence"),
+    [
+        ({"retries": -1}, "-1 retries make no sense"),
+        ({"retries": 21}, "21 retries"),
+        ({"timeout_s": 0}, "may run for 0 s"),
+        ({"timeout_s": 1e9}, r"may run for 1e\+09 s"),
+        ({"timeout_s": float("nan")}, "may run for nan s"),
+        ({"priority": "most"}, "priority 'most'"),
+    ],
+)
+def test_terms_that_make_no_sense(ctx: Context, terms: dict[str, Any], sentence: str) -> None:
+    (id,) = waiting(ctx, ctx.project)
+    with pytest.raises(Invalid, match=sentence):
+        update(ctx, id, **terms)
+    call_here(ctx.fresh(), "pipelines.cancel", {"id": id})
+    with pytest.raises(Conflict, match="has ended"):
+        update(ctx, id, retries=1)
 
 
 def test_cancelling_ends_the_process(ctx: Context, tmp_path: Path) -> None:

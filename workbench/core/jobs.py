@@ -10,6 +10,7 @@ from .ports import Port
 from .records import Record
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
+Priority = Literal["low", "normal", "high"]
 FINISHED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 
 
@@ -29,6 +30,14 @@ class Job(Record):
     actor: str = ""
     attempt: int = 0
     """The fencing number: only the newest attempt may commit."""
+    priority: Priority = "normal"
+    """Its place among the project's own jobs that wait."""
+    timeout_s: float | None = None
+    """The longest an attempt may run, in seconds; None: as long as the Studio allows."""
+    retries: int = 0
+    """How often it is tried again when it failed for a reason that may pass."""
+    failures: int = 0
+    """How often that was."""
     made_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -12,6 +12,7 @@ from .actions import (
     pause_schedule,
     resume_schedule,
     retry,
+    update_job,
 )
 from .types import Line, Schedule
 
@@ -29,4 +30,5 @@ __all__ = [
     "pause_schedule",
     "resume_schedule",
     "retry",
+    "update_job",
 ]

@@ -17,7 +17,7 @@ from workbench.core import (
     find_action,
     new_id,
 )
-from workbench.core.jobs import State, runner
+from workbench.core.jobs import Priority, State, runner
 from workbench.core.policy import policies
 
 from . import ledger
@@ -25,6 +25,7 @@ from . import schedules as kept
 from .types import Line, Schedule
 
 FOLLOW_S = 0.15
+MOST_RETRIES = 20
 
 
 @action(effect="read")
@@ -73,9 +74,45 @@ def cancel(ctx: Context, id: str) -> Job:
     return job.model_copy(update={"note": "stopping"})
 
 
+@action(effect="write", undo="inverse:pipelines.update_job", on="id")
+def update_job(
+    ctx: Context,
+    id: str,
+    priority: Priority | None = None,
+    timeout_s: float | None = None,
+    retries: int | None = None,
+) -> Job:
+    """Say how a job that waits or runs is to run. What is left out stays as it is.
+
+    A job that failed is tried again if the reason may pass: something did not answer, it ran too
+    long, a bug; not where its request makes no sense, or it had no memory. It waits a second
+    before that, twice as long each time, at most five minutes.
+
+    Args:
+        id: The job's id.
+        priority: Its place among this project's jobs that wait: low, normal or high.
+        timeout_s: The longest an attempt may run, in seconds, from 1 to what the Studio allows.
+        retries: How often it is tried again, 0 to 20.
+    """
+    job = ledger.get(ctx.store, ctx.project, id)
+    limit = ctx.settings.job_limit_s
+    if timeout_s is not None and not 1 <= timeout_s <= limit:
+        raise Invalid(
+            f"An attempt that may run for {timeout_s:g} s makes no sense.",
+            hint=f"From 1 to {limit:g}, the Studio's `job_limit_s`.",
+        )
+    if retries is not None and not 0 <= retries <= MOST_RETRIES:
+        raise Invalid(f"{retries} retries make no sense.", hint=f"0 to {MOST_RETRIES}.")
+    asked = {"priority": priority, "timeout_s": timeout_s, "retries": retries}
+    changed = job.model_copy(update={k: v for k, v in asked.items() if v is not None})
+    ctx.note(job=id, **ledger.terms_of(changed))
+    ctx.stage(lambda tx: ledger.change_terms(tx, changed))
+    return changed
+
+
 @action(effect="write", undo="compensate:pipelines.cancel", on="id")
 def retry(ctx: Context, id: str) -> Job:
-    """Run a failed or cancelled job again, as a new job with the same request.
+    """Run a failed or cancelled job again, as a new job with the same request and terms.
 
     Args:
         id: The job's id.
@@ -86,7 +123,8 @@ def retry(ctx: Context, id: str) -> Job:
             f"The job {id} is {old.state}.", hint="Only a failed or cancelled job is run again."
         )
     jobs = ctx.engine(runner)
-    new = jobs.plan(ctx, old.action, old.request)
+    terms = {name: getattr(old, name) for name in ("priority", "timeout_s", "retries")}
+    new = jobs.plan(ctx, old.action, old.request).model_copy(update=terms)
     ctx.note(job=new.id, again=id)
     ctx.stage(lambda tx: jobs.put(tx, new))
     ctx.after_commit(lambda: jobs.start(new))

@@ -1,8 +1,9 @@
 """One attempt of a job, in a process of its own.
 
-Reads its order as one JSON line on standard input, and `stop` if it is to stop; the end of
-standard input means the engine is gone, and the attempt ends too: nobody works unsupervised, and
-the fencing number makes sure that it could not commit anyway.
+Reads its order as one JSON line on standard input, `stop` if it is to stop, and `late` with a
+number of seconds if it ran longer than those. The end of standard input means the engine is gone,
+and the attempt ends too: nobody works unsupervised, and the fencing number makes sure that it could
+not commit anyway.
 """
 
 import json
@@ -17,7 +18,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench import memory
-from workbench.core import Actor, Cancelled, Context, Engines, Settings, WorkbenchError, commit
+from workbench.core import (
+    Actor,
+    Cancelled,
+    Context,
+    Engines,
+    Settings,
+    Unavailable,
+    WorkbenchError,
+    commit,
+)
 from workbench.core.context import utc_now
 from workbench.core.door import acting, undo
 from workbench.core.logs import configure_logging
@@ -25,6 +35,7 @@ from workbench.core.store import stores
 
 from . import ledger
 from .scratch import scratch_of
+from .types import TEMPORARY
 
 T = TypeVar("T")
 
@@ -33,6 +44,8 @@ FLUSH_S = 0.15
 MIB = 1024 * 1024
 stopping = threading.Event()
 """Somebody asked this attempt to stop."""
+late: list[float] = []
+"""How long it may run, in seconds, if it is to stop because it ran on."""
 
 
 class Teller:
@@ -134,6 +147,7 @@ def run(order: dict[str, Any]) -> None:
     ctx.note(job=id)
     known = {"trace": row.trace, "actor": str(actor), "project": row.project, "job": id}
     state: Any
+    passing = False
     try:
         with acting(ctx):
             act = find_action(row.action)
@@ -152,16 +166,19 @@ def run(order: dict[str, Any]) -> None:
         return
     except Cancelled:
         state, problem = "cancelled", None
+        if late:
+            state, problem, passing = "failed", too_long(row.action, late[0]).as_problem(), True
     except WorkbenchError as error:
         # The sentence stands in the job; it may be personal, and the log is not.
         log.info("the job failed: %s", type(error).__name__, extra=known)
         state, problem = "failed", error.as_problem()
+        passing = error.status in TEMPORARY
     except MemoryError as error:
         state, problem = "failed", _out_of_memory(row.action, teller.note, error)
         log.exception("out of memory", extra=known)
     except Exception:
         log.exception("the job failed", extra=known)
-        state = "failed"
+        state, passing = "failed", True
         problem = WorkbenchError(
             f"{row.action} failed in a way we did not foresee (id {row.trace}).",
             hint=f"Give an administrator that id; `workbench logs {row.trace}` finds the cause.",
@@ -170,6 +187,10 @@ def run(order: dict[str, Any]) -> None:
         problem["trace"] = row.trace
     undo(ctx)
     teller.close()
+    if passing and problem is not None:
+        with ctx.store.begin() as tx:
+            if ledger.again(tx, id, attempt, ctx.now(), problem):
+                return
     ended = ctx.fresh(trace=row.trace, refs={"job": id, **usage()})
     commit(
         ended,
@@ -191,6 +212,15 @@ def usage() -> dict[str, float]:
         "cpu_s": round(sum(each.ru_utime + each.ru_stime for each in both), 2),
         "peak_mb": round(max(each.ru_maxrss for each in both) * unit / MIB),
     }
+
+
+def too_long(action: str, limit_s: float) -> Unavailable:
+    """The error of a job whose attempt may run for so long, in seconds, and ran on."""
+    return Unavailable(
+        f"{action} ran longer than {limit_s:g} s and was stopped.",
+        hint="Ask for less, or for more time: `timeout_s` of the job, at most the Studio's "
+        "`job_limit_s`.",
+    )
 
 
 def _out_of_memory(action: str, note: str, error: MemoryError) -> dict[str, Any]:
@@ -230,7 +260,10 @@ def main() -> None:
 
 def _heed() -> None:
     for line in sys.stdin:
-        if line.strip() == "stop":
+        what, _, number = line.strip().partition(" ")
+        if what == "late":
+            late.append(float(number))
+        if what in ("stop", "late"):
             stopping.set()
     os.killpg(os.getpgid(0), signal.SIGKILL)
 

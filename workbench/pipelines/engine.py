@@ -13,6 +13,7 @@ another one, a few times; not where it had used up its memory.
 
 import json
 import logging
+import math
 import signal
 import threading
 import time
@@ -26,6 +27,7 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from workbench.core import (
+    FINISHED,
     Actor,
     Context,
     Engines,
@@ -44,6 +46,7 @@ from workbench.security.bounds import bounds_of
 from workbench.security.limits import limit_of
 
 from . import ledger
+from .attempt import too_long
 from .processes import Process, Processes
 from .scratch import drop_scratch, sweep_scratch
 
@@ -79,12 +82,12 @@ class DurableJobs:
     def __init__(self, url: str, home: Path) -> None:
         self._home = home
         self._url = locate(url.removeprefix("dbos+"), home, "jobs.db")
-        self._lock = FileLock(home / "jobs.lock", timeout=0)
+        self._lock = FileLock(home / "jobs.lock", timeout=0, thread_local=False)
         self._launching = threading.Lock()
         self._launched = False
         self._engines: Engines | None = None
         self._running = threading.Condition()
-        self._attempts = 0
+        self._at_work: set[str] = set()
         self._taken: set[str] = set()
         """The jobs that DBOS has and that have not ended."""
         self._wanted = threading.Event()
@@ -130,6 +133,7 @@ class DurableJobs:
                 stop=False,
                 trace=new_id("trc"),
                 made_at=job.made_at.isoformat(),
+                **ledger.terms_of(job),
             )
         )
         ledger.tell(tx, job.id, job.made_at, [("state", "queued", {})])
@@ -202,7 +206,7 @@ class DurableJobs:
         if self._dispatcher is not None:
             self._dispatcher.join()
         with self._running:
-            self._running.wait_for(lambda: not self._attempts, timeout=GRACE_S + 2)
+            self._running.wait_for(lambda: not self._at_work, timeout=GRACE_S + 2)
         DBOS.destroy()
         self._processes.close()
         _closing.clear()
@@ -215,16 +219,19 @@ class DurableJobs:
         """Begin as many of the jobs that wait as there is room for, whenever there may be some."""
         assert self._engines is not None
         store, slots = self._engines.get(stores), self._engines.settings.job_slots
+        wait_s = 0.0
         while not _closing.is_set():
-            self._wanted.wait(SWEEP_S)
+            self._wanted.wait(wait_s)
             if _closing.is_set():
                 break
             self._wanted.clear()
             try:
                 self._processes.sweep()
-                free = slots - len(self._taken)
-                for id in ledger.next_jobs(store, free, list(self._taken)) if free > 0 else ():
-                    self._begin(id)
+                free, now = slots - len(self._taken), utc_now()
+                if free > 0:
+                    for id in ledger.next_jobs(store, free, list(self._taken), now):
+                        self._begin(id)
+                wait_s = min(SWEEP_S, ledger.next_due(store, now) or SWEEP_S)
             except Exception:
                 # The jobs wait in the ledger: they are begun when it can be read again.
                 log.exception("jobs that wait could not be begun")
@@ -250,7 +257,10 @@ class DurableJobs:
             Interrupted: The engine is closing; the job is left to its next launch.
         """
         with self._running:
-            self._attempts += 1
+            if id in self._at_work:
+                # Begun twice: recovered, and found waiting.
+                return "at work"
+            self._at_work.add(id)
         self._taken.add(id)
         try:
             for left in reversed(range(AGAIN + 1)):
@@ -266,7 +276,7 @@ class DurableJobs:
             raise
         finally:
             with self._running:
-                self._attempts -= 1
+                self._at_work.discard(id)
                 self._running.notify_all()
             self._taken.discard(id)
             self._wanted.set()
@@ -280,7 +290,7 @@ class DurableJobs:
             attempt = ledger.begin_attempt(tx, id, utc_now(), cut if left == AGAIN else "")
         if attempt is None:
             row = ledger.row_of(store, id)
-            if row is not None and row.state not in ("done", "failed", "cancelled"):
+            if row is not None and row.stop and row.state not in FINISHED:
                 self._end(id, "cancelled")
             return "nothing to do"
         logs = engines.settings.home / "logs" / "jobs"
@@ -299,7 +309,7 @@ class DurableJobs:
         try:
             process.say(json.dumps(order).encode() + b"\n")
             uses = Uses(process.pid, bounds.memory_mb)
-            outcome = self._watch(id, process, store, engines.settings.job_limit_s, uses)
+            outcome = self._watch(id, process, store, uses)
         finally:
             process.close()
         if _closing.is_set():
@@ -326,10 +336,9 @@ class DurableJobs:
         id: str,
         process: Process,
         store: Any,
-        limit_s: float,
         uses: "Uses",
     ) -> str:
-        started, stopping = time.monotonic(), 0.0
+        started, stopping, limit_s = time.monotonic(), 0.0, math.inf
         outcome = "ended"
         token: object = None
         while process.wait(POLL_S) is None:
@@ -343,39 +352,44 @@ class DurableJobs:
                     token = changed
                     row = ledger.row_of(store, id)
                     asked = asked or row is None or bool(row.stop)
-                if now - started > limit_s:
-                    asked, outcome = True, "timeout"
-                if asked:
-                    stopping = now
+                    limit_s = self._limit_of(row)
+                if asked or now - started > limit_s:
+                    stopping, outcome = now, "ended" if asked else "timeout"
                     # Not by a signal: what was begun could not be undone.
-                    process.say(b"stop\n")
+                    process.say(b"stop\n" if asked else f"late {limit_s:g}\n".encode())
         return outcome
+
+    def _limit_of(self, row: Any) -> float:
+        """How long an attempt may run, in seconds."""
+        assert self._engines is not None
+        limit = self._engines.settings.job_limit_s
+        return limit if row is None or row.timeout_s is None else min(limit, float(row.timeout_s))
 
     def _explain(self, id: str, row: Any, code: int | None, outcome: str, uses: "Uses") -> None:
         if row.stop:
             return self._end(id, "cancelled")
         if outcome == "timeout":
-            assert self._engines is not None
-            limit = self._engines.settings.job_limit_s
-            why = (
-                f"{row.action} ran longer than {limit:g} s and was stopped.",
-                "Ask for less, or raise `job_limit_s`.",
-            )
+            error = too_long(row.action, self._limit_of(row))
         elif code in KILLED:
             cause = (
                 "for lack of memory" if uses.full else f"{AGAIN + 1} times, by something outside"
             )
-            why = (
+            error = Unavailable(
                 f"{row.action} was killed after {row.note or 'it started'!r}, {cause}: "
                 f"it was seen to hold {uses.told()}.",
-                "Use fewer rows or columns, or a machine with more memory; then retry.",
+                hint="Use fewer rows or columns, or a machine with more memory; then retry.",
             )
         else:
-            why = (
+            error = Unavailable(
                 f"{row.action} stopped without an answer (exit {code}).",
-                f"An administrator finds the cause: `workbench logs {id}`.",
+                hint=f"An administrator finds the cause: `workbench logs {id}`.",
             )
-        problem = Unavailable(why[0], hint=why[1]).as_problem() | {"trace": row.trace}
+        problem = error.as_problem() | {"trace": row.trace}
+        if not (code in KILLED and uses.full):
+            assert self._engines is not None
+            with self._engines.get(stores).begin() as tx:
+                if ledger.again(tx, id, row.attempt, utc_now(), problem):
+                    return None
         log.warning("the job failed: %s", outcome, extra={"trace": row.trace, "job": id})
         return self._end(id, "failed", problem)
 

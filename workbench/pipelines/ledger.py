@@ -1,21 +1,22 @@
 """Where jobs and what they tell are kept. Every change of state goes through here.
 
-    queued ──> running ──> done | failed | cancelled
+    queued <─> running ──> done | failed | cancelled
        └───────────────────────────────> cancelled
 
+A job that failed for a reason that may pass, and is to be tried again, waits once more, for a time.
 An attempt carries a fencing number: what an older attempt writes is refused. What a step of a job
 answered is kept under (job, step) until the job ends.
 """
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from workbench.core import FINISHED, Actor, Conflict, Job, NotFound, Page, Store
-from workbench.core.jobs import State
+from workbench.core.jobs import Priority, State
 from workbench.core.store import metadata
 
 from .types import Line
@@ -39,6 +40,11 @@ jobs = sa.Table(
     sa.Column("made_at", sa.String(40), nullable=False),
     sa.Column("started_at", sa.String(40)),
     sa.Column("finished_at", sa.String(40)),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("timeout_s", sa.Float),
+    sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("begin_after", sa.String(40)),
     sa.Index("ix_jobs_project_id", "project", "id"),
 )
 
@@ -64,10 +70,26 @@ steps = sa.Table(
 )
 
 
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
+"""Written as -1, 0, 1."""
+FIRST_S, LONGEST_S = 1.0, 300.0
+"""How long a job that failed waits the first time, and at most: twice as long each time."""
+
+
 def record(row: sa.Row[Any]) -> Job:
     """A row as a Job."""
     body = dict(row._mapping)
-    return Job.model_validate(body | {"actor": str(Actor.model_validate(body["actor"]))})
+    actor = str(Actor.model_validate(body["actor"]))
+    return Job.model_validate(body | {"actor": actor, "priority": PRIORITIES[row.priority + 1]})
+
+
+def terms_of(job: Job) -> dict[str, Any]:
+    """The columns that say how a job is to run."""
+    return {
+        "priority": PRIORITIES.index(job.priority) - 1,
+        "timeout_s": job.timeout_s,
+        "retries": job.retries,
+    }
 
 
 def get(store: Store, project: str, id: str) -> Job:
@@ -104,8 +126,8 @@ def unfinished(store: Store) -> Sequence[sa.Row[Any]]:
         ).all()
 
 
-def next_jobs(store: Store, count: int, taken: Collection[str]) -> list[str]:
-    """Which of the jobs that wait are to begin now: of each project its oldest.
+def next_jobs(store: Store, count: int, taken: Collection[str], now: datetime) -> list[str]:
+    """Which of the jobs that wait are to begin now: of each project its first, then its oldest.
 
     The project with fewest at work comes first; of several such, the one whose turn is longest ago.
 
@@ -113,13 +135,17 @@ def next_jobs(store: Store, count: int, taken: Collection[str]) -> list[str]:
         store: Where they are.
         count: At most how many.
         taken: Those that have begun, or are about to.
+        now: Those that are to wait longer are left out.
     """
-    place = sa.func.row_number().over(partition_by=jobs.c.project, order_by=jobs.c.id)
+    order = (jobs.c.priority.desc(), jobs.c.id)
+    place = sa.func.row_number().over(partition_by=jobs.c.project, order_by=order)
     waiting = sa.select(jobs.c.id, jobs.c.project, place.label("place")).where(
-        jobs.c.state == "queued", jobs.c.id.not_in(list(taken))
+        jobs.c.state == "queued",
+        jobs.c.id.not_in(list(taken)),
+        sa.or_(jobs.c.begin_after.is_(None), ~jobs.c.begin_after.between(*_later(now))),
     )
     ranked = waiting.subquery()
-    first = sa.select(ranked.c.id, ranked.c.project).where(ranked.c.place <= count)
+    first = sa.select(ranked.c.id, ranked.c.project, ranked.c.place).where(ranked.c.place <= count)
     works = sa.select(jobs.c.project).where(jobs.c.id.in_(list(taken)))
     projects = sa.select(ranked.c.project).distinct()
     turns = (
@@ -133,11 +159,28 @@ def next_jobs(store: Store, count: int, taken: Collection[str]) -> list[str]:
         turn = {project: last or "" for project, last in connection.execute(turns)}
     chosen: list[str] = []
     while queued and len(chosen) < count:
-        row = min(queued, key=lambda each: (at_work[each.project], turn[each.project], each.id))
+        row = min(
+            queued,
+            key=lambda each: (at_work[each.project], turn[each.project], each.place, each.id),
+        )
         at_work[row.project] += 1
         chosen.append(row.id)
         queued.remove(row)
     return chosen
+
+
+def _later(now: datetime) -> tuple[str, str]:
+    """The times that a job may wait for: one beyond them was set before the clock was."""
+    soonest, latest = timedelta(microseconds=1), timedelta(seconds=LONGEST_S)
+    return (now + soonest).isoformat(), (now + latest).isoformat()
+
+
+def next_due(store: Store, now: datetime) -> float | None:
+    """In how many seconds the first of the jobs that wait for a time may begin; None: none does."""
+    query = sa.select(sa.func.min(jobs.c.begin_after)).where(jobs.c.state == "queued")
+    with store.read() as connection:
+        first = connection.execute(query.where(jobs.c.begin_after.between(*_later(now)))).scalar()
+    return None if first is None else (datetime.fromisoformat(first) - now).total_seconds()
 
 
 def active(store: Store, project: str) -> int:
@@ -158,7 +201,7 @@ def row_of(store: Store, id: str) -> sa.Row[Any] | None:
 
 
 def begin_attempt(tx: sa.Connection, id: str, now: datetime, after: str) -> int | None:
-    """The fencing number of a new attempt; None if the job needs none any more.
+    """The fencing number of a new attempt; None if the job needs none any more, or not yet.
 
     Args:
         tx: The transaction.
@@ -169,6 +212,9 @@ def begin_attempt(tx: sa.Connection, id: str, now: datetime, after: str) -> int 
     row = tx.execute(sa.select(jobs).where(jobs.c.id == id)).first()
     if row is None or row.state in FINISHED or row.stop:
         return None
+    soonest, latest = _later(now)
+    if row.state == "queued" and row.begin_after and soonest <= row.begin_after <= latest:
+        return None
     attempt = int(row.attempt) + 1
     tx.execute(
         sa.update(jobs)
@@ -178,6 +224,7 @@ def begin_attempt(tx: sa.Connection, id: str, now: datetime, after: str) -> int 
             attempt=attempt,
             progress=0.0,
             note="",
+            begin_after=None,
             started_at=row.started_at or now.isoformat(),
         )
     )
@@ -214,6 +261,47 @@ def finish(
         )
     tx.execute(steps.delete().where(steps.c.job == id))
     tell(tx, id, now, [("state", state, {})])
+
+
+def again(tx: sa.Connection, id: str, attempt: int, now: datetime, problem: dict[str, Any]) -> bool:
+    """Have a job that failed wait for another attempt, if it is to be tried again.
+
+    Args:
+        tx: The transaction.
+        id: The job's.
+        attempt: Which one failed; a newer one goes on.
+        now: When.
+        problem: Why, as a problem object.
+    """
+    query = sa.select(jobs).where(jobs.c.id == id, jobs.c.attempt == attempt)
+    row = tx.execute(query.with_for_update()).first()
+    if row is None or row.state != "running" or row.stop or row.failures >= row.retries:
+        return False
+    wait_s = min(FIRST_S * 2**row.failures, LONGEST_S)
+    text = f"it failed, and is tried again in {wait_s:g} s: {problem['detail']}"
+    tx.execute(
+        sa.update(jobs)
+        .where(jobs.c.id == id)
+        .values(
+            state="queued",
+            failures=row.failures + 1,
+            begin_after=(now + timedelta(seconds=wait_s)).isoformat(),
+            note=text,
+        )
+    )
+    tell(tx, id, now, [("log", text, {}), ("state", "queued", {})])
+    return True
+
+
+def change_terms(tx: sa.Connection, job: Job) -> None:
+    """Write how a job is to run.
+
+    Raises:
+        Conflict: It has ended meanwhile.
+    """
+    query = sa.update(jobs).where(jobs.c.id == job.id, jobs.c.state.not_in(FINISHED))
+    if tx.execute(query.values(terms_of(job))).rowcount != 1:
+        raise Conflict(f"The job {job.id} has ended.", hint="Run it again, then change that.")
 
 
 def step_of(store: Store, id: str, name: str) -> sa.Row[Any] | None:

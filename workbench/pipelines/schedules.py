@@ -30,14 +30,12 @@ from workbench.core import (
 from workbench.core.context import utc_now
 from workbench.core.store import metadata, stores
 
-from .types import Schedule
+from .types import TEMPORARY, Schedule
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """How exactly a time is kept, in seconds."""
-TEMPORARY = (429, 503)
-"""Refusals that may be over the next time."""
 
 schedules = sa.Table(
     "job_schedules",

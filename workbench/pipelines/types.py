@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 from workbench.core import Record
 
+TEMPORARY = (429, 503)
+"""The errors that may be over the next time: Limited, Unavailable."""
+
 
 class Line(Record):
     """Something a job told: a log line, its progress, the figures of a step, a new state."""

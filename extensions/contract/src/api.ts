@@ -1632,7 +1632,21 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Say how a job that waits or runs is to run. What is left out stays as it is.
+         * @description Say how a job that waits or runs is to run. What is left out stays as it is.
+         *
+         *     A job that failed is tried again if the reason may pass: something did not answer, it ran too
+         *     long, a bug; not where its request makes no sense, or it had no memory. It waits a second
+         *     before that, twice as long each time, at most five minutes.
+         *
+         *     Args:
+         *         id: The job's id.
+         *         priority: Its place among this project's jobs that wait: low, normal or high.
+         *         timeout_s: The longest an attempt may run, in seconds, from 1 to what the Studio allows.
+         *         retries: How often it is tried again, 0 to 20.
+         */
+        patch: operations["pipelines.update_job"];
         trace?: never;
     };
     "/api/v1/pipelines/schedules": {
@@ -1806,8 +1820,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Run a failed or cancelled job again, as a new job with the same request.
-         * @description Run a failed or cancelled job again, as a new job with the same request.
+         * Run a failed or cancelled job again, as a new job with the same request and terms.
+         * @description Run a failed or cancelled job again, as a new job with the same request and terms.
          *
          *     Args:
          *         id: The job's id.
@@ -3609,6 +3623,11 @@ export interface components {
             error: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Failures
+             * @default 0
+             */
+            failures: number;
             /** Finished At */
             finished_at: string | null;
             /** Id */
@@ -3623,6 +3642,12 @@ export interface components {
              * @default
              */
             note: string;
+            /**
+             * Priority
+             * @default normal
+             * @enum {string}
+             */
+            priority: "low" | "normal" | "high";
             /** Progress */
             progress: number;
             /**
@@ -3641,6 +3666,11 @@ export interface components {
             result: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Retries
+             * @default 0
+             */
+            retries: number;
             /** Started At */
             started_at: string | null;
             /**
@@ -3648,6 +3678,8 @@ export interface components {
              * @enum {string}
              */
             state: "queued" | "running" | "done" | "failed" | "cancelled";
+            /** Timeout S */
+            timeout_s: number | null;
         };
         /**
          * Layer
@@ -4419,6 +4451,24 @@ export interface components {
              * @description The job's id.
              */
             id: string;
+        };
+        /** PipelinesUpdateJobRequestRest */
+        PipelinesUpdateJobRequestRest: {
+            /**
+             * Priority
+             * @description Its place among this project's jobs that wait: low, normal or high.
+             */
+            priority: ("low" | "normal" | "high") | null;
+            /**
+             * Retries
+             * @description How often it is tried again, 0 to 20.
+             */
+            retries: number | null;
+            /**
+             * Timeout S
+             * @description The longest an attempt may run, in seconds, from 1 to what the Studio allows.
+             */
+            timeout_s: number | null;
         };
         /**
          * Prediction
@@ -5324,6 +5374,7 @@ export type PipelinesCreateScheduleRequest = components['schemas']['PipelinesCre
 export type PipelinesPauseScheduleRequest = components['schemas']['PipelinesPauseScheduleRequest'];
 export type PipelinesResumeScheduleRequest = components['schemas']['PipelinesResumeScheduleRequest'];
 export type PipelinesRetryRequest = components['schemas']['PipelinesRetryRequest'];
+export type PipelinesUpdateJobRequestRest = components['schemas']['PipelinesUpdateJobRequestRest'];
 export type Prediction = components['schemas']['Prediction'];
 export type Predictions = components['schemas']['Predictions'];
 export type Preview = components['schemas']['Preview'];
@@ -7643,6 +7694,41 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipelines.update_job": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PipelinesUpdateJobRequestRest"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

@@ -26,6 +26,7 @@ import {
   type Told
 } from '../state.ts';
 import { jobTitle, referenceName } from '../titles.ts';
+import { JobTerms } from './job-terms.tsx';
 import { sameAs } from '../same.ts';
 import { css, time } from '../tokens.ts';
 
@@ -173,7 +174,8 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
           />
           <p className={css.quiet}>
             {job.state === 'queued'
-              ? trans.__('Waiting for room to run. You may close this tab; the job goes on.')
+              ? job.note ||
+                trans.__('Waiting for room to run. You may close this tab; the job goes on.')
               : trans.__('%1 % · %2', share, note || trans.__('working'))}
             {job.started_at && ' · '}
             <Clock job={job} />
@@ -181,6 +183,7 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
         </div>
       )}
       {trouble !== null && <ErrorNote error={trouble} />}
+      {active && mayWrite && <JobTerms job={job} studio={studio} onChange={reload} />}
       {job.state === 'cancelled' && (
         <p className={css.note}>{trans.__('It was stopped. Nothing of it was kept.')}</p>
       )}
@@ -204,7 +207,23 @@ export default function JobPage({ studio, id, setTitle }: PageProps): JSX.Elemen
             <Clock job={job} />
           </dd>
           <dt>{trans.__('attempts')}</dt>
-          <dd>{job.attempt}</dd>
+          <dd>
+            {job.retries > 0
+              ? trans.__('%1, tried again %2 of %3 times', job.attempt, job.failures, job.retries)
+              : job.attempt}
+          </dd>
+          {job.timeout_s !== null && (
+            <>
+              <dt>{trans.__('longest attempt')}</dt>
+              <dd>{trans.__('%1 min', Math.round((job.timeout_s / 60) * 10) / 10)}</dd>
+            </>
+          )}
+          {job.priority !== 'normal' && (
+            <>
+              <dt>{trans.__('priority')}</dt>
+              <dd>{job.priority === 'high' ? trans.__('high') : trans.__('low')}</dd>
+            </>
+          )}
           <dt>{trans.__('id')}</dt>
           <dd className={css.mono}>{job.id}</dd>
         </dl>

@@ -1,0 +1,26 @@
+"""Terms of a job: its priority, how long an attempt may take, how often it is tried again."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, server_default="0")
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(count("priority"))
+        jobs.add_column(sa.Column("timeout_s", sa.Float))
+        jobs.add_column(count("retries"))
+        jobs.add_column(count("failures"))
+        jobs.add_column(sa.Column("begin_after", sa.String(40)))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("jobs") as jobs:
+        for name in ("begin_after", "failures", "retries", "timeout_s", "priority"):
+            jobs.drop_column(name)
