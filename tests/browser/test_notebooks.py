@@ -50,6 +50,38 @@ def test_a_cell_as_a_job(lab: Lab) -> None:
     shot(page, "cell-job")
 
 
+def test_what_takes_too_long_is_tried_again_and_then_says_so(lab: Lab) -> None:
+    """How a job runs is said while it runs."""
+    lab.write("endless.ipynb", "import time\ntime.sleep(600)")
+    page = lab.page
+    page.goto(f"{lab.origin}/user/{lab.label}/lab?reset")
+    page.locator('.jp-SideBar .lm-TabBar-tab[title^="File Browser"]').click()
+    page.locator(".jp-DirListing-item", has_text="endless.ipynb").click(button="right")
+    page.get_by_role("menuitem", name="Run as a Job").click()
+    page.get_by_text("How it runs").click(timeout=LAB_MS)
+    save = page.get_by_role("button", name="Save", exact=True)
+    expect(save).to_be_disabled()
+    page.get_by_label("Priority").select_option("high")
+    page.get_by_label("Stop an attempt after").fill("0.1")
+    page.get_by_label("Try again").fill("1")
+    shot(page, "job-terms")
+    page.get_by_label("Stop an attempt after").fill("1000")
+    save.click()
+    expect(page.get_by_role("alert")).to_contain_text("may run for 60000 s makes no sense")
+    page.get_by_label("Stop an attempt after").fill("0.1")
+    save.click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("it failed, and is tried again in 1 s").first).to_be_visible(
+        timeout=LAB_MS
+    )
+    shot(page, "job-again")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "notebooks.run ran longer than 6 s and was stopped", timeout=LAB_MS
+    )
+    expect(page.get_by_text("2, tried again 1 of 1 times")).to_be_visible()
+    shot(page, "job-late")
+
+
 def test_on_a_schedule(lab: Lab, studio: Studio) -> None:
     """From the notebook's menu to a schedule that begins jobs; paused, and deleted."""
     lab.write("daily.ipynb", "print('good morning')")

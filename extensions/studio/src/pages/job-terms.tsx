@@ -49,7 +49,11 @@ export function JobTerms({
   return (
     <details className={css.section}>
       <summary>{trans.__('How it runs')}</summary>
-      <form onSubmit={event => void save(event)} onChange={() => setSaved(false)}>
+      <form
+        className={css.stack}
+        onSubmit={event => void save(event)}
+        onChange={() => setSaved(false)}
+      >
         <div className={css.row}>
           <Field label={trans.__('Priority')} hint={trans.__('among this project’s jobs that wait')}>
             <select
