@@ -1,7 +1,7 @@
 """Where heavy work runs: processes of this machine, or a Dask scheduler elsewhere; what it used."""
 
 from .actions import list_clusters, scale, usage
-from .ports import Clusters, Need, Notebooks, clusters, notebooks
+from .ports import Clusters, Need, Notebooks, check_workers, clusters, notebooks
 from .types import Cluster, Usage, Used
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Notebooks",
     "Usage",
     "Used",
+    "check_workers",
     "clusters",
     "list_clusters",
     "notebooks",

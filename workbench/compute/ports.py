@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.core import Context, Invalid, Port, Record
+from workbench.wire import MOST_WORKERS
 
 from .types import Cluster
 
@@ -37,6 +38,12 @@ def check_need(need: Need) -> None:
             f"A worker cannot work with {need.memory_mb:g} MiB.",
             hint=f"At least {LEAST_MB:g}.",
         )
+
+
+def check_workers(workers: int) -> None:
+    """Invalid if nobody may ask for so many workers."""
+    if not 1 <= workers <= MOST_WORKERS:
+        raise Invalid(f"{workers} workers make no sense.", hint=f"1 to {MOST_WORKERS}.")
 
 
 class Clusters(Protocol):

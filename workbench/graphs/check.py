@@ -18,6 +18,7 @@ TRAINING: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (1e-7, 10.0, False),
     "weight_decay": (0.0, 10.0, False),
     "patience": (1, 10_000, True),
+    "mixed_precision": (0, 1, True),
 }
 """What `Graph.training` may hold: name → least, most, whether it is a whole number."""
 

@@ -28,7 +28,8 @@ class Graph(Record):
     edges: dict[str, Edge]
     layout: dict[str, tuple[float, float]] = {}
     training: dict[str, Any] = {}
-    """`epochs`, `batch_size`, `learning_rate`, `weight_decay`, `patience`."""
+    """`epochs`, `batch_size`, `learning_rate`, `weight_decay`, `patience`; `mixed_precision` is 1
+    to compute with 16 bits where they are enough."""
 
 
 class Parameter(Record):

@@ -21,6 +21,7 @@ def train(
     epochs: int | None = None,
     task: Literal["auto", "classification", "regression"] = "auto",
     settings: dict[str, float] = {},  # noqa: B006
+    workers: int = 1,
 ) -> Job:
     """Train a model on a product and register it beside honest baselines.
 
@@ -44,12 +45,14 @@ def train(
         settings: Of an estimator that is no network, by the names its library has: `num_leaves`
             of `lightgbm`, `max_features` of `forest`, `C` of `logistic`. A network has its own
             in the graph.
+        workers: How many train a network together, each on its share of the rows, 1 to 64; on
+            this machine at most one for each processor. A batch is shared among them.
     """
     from .preparing import Given
     from .training import train_model
 
     given = Given(product, target, estimator, seed, name, exclude, task)
-    result: Any = train_model(ctx, given, graph, epochs, settings)
+    result: Any = train_model(ctx, given, graph, epochs, settings, workers)
     return result  # type: ignore[no-any-return]
 
 

@@ -4,7 +4,7 @@ import os
 import pickle
 import time
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -12,6 +12,19 @@ from workbench.core import Reporter, canonical
 
 EVERY_S = 1.0
 """What a kill costs at most, or one epoch where that takes longer."""
+
+
+class Keeps(Protocol):
+    """Where a training keeps what it has come to."""
+
+    def read(self) -> dict[str, Any] | None:
+        """What it is to go on with, if anything."""
+
+    def write(self, state: dict[str, Any]) -> None:
+        """After an epoch: tensors, numbers, texts, and lists and dictionaries of them."""
+
+    def drop(self) -> None:
+        """The training has ended."""
 
 
 class Checkpoint:

@@ -16,7 +16,8 @@ from workbench import memory
 from workbench.core import Invalid
 from workbench.graphs import Graph, build
 
-from .checkpoints import Checkpoint
+from .checkpoints import Checkpoint, Keeps
+from .crews import Crew
 from .drawing import BLOCK as READ
 from .drawing import BLOCKS, batches
 from .estimators import Array, Lesson, write_told
@@ -50,35 +51,41 @@ class Network:
         """Minimise cross-entropy (classes) or squared error (a standardised value) by AdamW.
 
         Loshchilov, Hutter (2019), arXiv:1711.05101. The learning rate halves when the validation
-        loss has not improved for a third of the patience.
+        loss has not improved for a third of the patience. With `mixed_precision` in the graph's
+        training, what gains by it is computed with 16 bits (Micikevicius et al. (2018),
+        arXiv:1710.03740), weights and losses with 32.
 
         Raises:
             Invalid: There is no graph, its sizes do not fit, or the loss stops being a number.
         """
-        if lesson.graph is None:
-            raise Invalid("A network needs a graph.", hint="Leave graph out to have one suggested.")
-        graph = lesson.graph
-        outputs = lesson.classes or 1
-        told: dict[str, Any] = {
-            "format": "network",
-            "task": lesson.task,
-            "inputs": int(lesson.train[0].shape[1]),
-            "outputs": outputs,
-            "mean": 0.0,
-            "scale": 1.0,
-            "graph": graph.model_dump(),
-            "epochs": 0,
-        }
-        if lesson.task == "regression":
-            told["mean"] = float(lesson.train[1].mean())
-            told["scale"] = float(lesson.train[1].std()) or 1.0
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls.fit_with(Crew(), lesson, told_of(lesson), device)
+
+    @classmethod
+    def fit_with(
+        cls,
+        crew: Crew,
+        lesson: Lesson,
+        told: dict[str, Any],
+        device: str,
+        checkpoint: Keeps | None = None,
+    ) -> "Network":
+        """Train with others, or alone: see `fit`.
+
+        Args:
+            crew: Who trains.
+            lesson: This one's share of the rows.
+            told: `told_of` the whole lesson.
+            device: What it computes on.
+            checkpoint: Where it has come to; kept beside the job if None.
+        """
+        assert lesson.graph is not None
         with torch.random.fork_rng():
             torch.manual_seed(lesson.seed)
-            module = build(graph, told["inputs"], outputs).to(device)
+            module = build(lesson.graph, told["inputs"], told["outputs"]).to(device)
             weights = sum(each.numel() for each in module.parameters())
-            with _threads(weights * int(graph.training.get("batch_size", BATCH))):
-                best, history = _train(module, lesson, told, device)
+            with _threads(weights * int(lesson.graph.training.get("batch_size", BATCH))):
+                best, history = _train(module, lesson, told, device, crew, checkpoint)
         module.load_state_dict(best)
         fitted = cls(module.cpu(), told)
         fitted.history = history
@@ -119,6 +126,30 @@ class Network:
         return _Answer(self.module, self.told).eval()
 
 
+def told_of(lesson: Lesson) -> dict[str, Any]:
+    """What a network that learns from these rows says of itself.
+
+    Raises:
+        Invalid: There is no graph.
+    """
+    if lesson.graph is None:
+        raise Invalid("A network needs a graph.", hint="Leave graph out to have one suggested.")
+    told: dict[str, Any] = {
+        "format": "network",
+        "task": lesson.task,
+        "inputs": int(lesson.train[0].shape[1]),
+        "outputs": lesson.classes or 1,
+        "mean": 0.0,
+        "scale": 1.0,
+        "graph": lesson.graph.model_dump(),
+        "epochs": 0,
+    }
+    if lesson.task == "regression":
+        told["mean"] = float(lesson.train[1].mean())
+        told["scale"] = float(lesson.train[1].std()) or 1.0
+    return told
+
+
 class _Answer(nn.Module):
     def __init__(self, module: nn.Module, told: dict[str, Any]) -> None:
         super().__init__()
@@ -146,7 +177,12 @@ def _threads(multiplications: int) -> Iterator[None]:
 
 
 def _train(
-    module: nn.Module, lesson: Lesson, told: dict[str, Any], device: str
+    module: nn.Module,
+    lesson: Lesson,
+    told: dict[str, Any],
+    device: str,
+    crew: Crew,
+    checkpoint: Keeps | None,
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """Train in place; the weights of the best epoch, whose number `told` gets, and the figures.
 
@@ -159,10 +195,11 @@ def _train(
         "learning_rate": 0.002,
         "weight_decay": 0.005,
         "patience": 12,
+        "mixed_precision": 0,
         **lesson.graph.training,
     }
     epochs = lesson.epochs or int(chosen["epochs"])
-    patience, batch = int(chosen["patience"]), int(chosen["batch_size"])
+    patience, batch = int(chosen["patience"]), max(1, int(chosen["batch_size"]) // crew.size)
     parts = (lesson.train, lesson.validation)
     kept = device if _fit_on(device, parts) else "cpu"
     train, held_rows = (_Rows(part, told, device, kept) for part in parts)
@@ -181,13 +218,15 @@ def _train(
     row_bytes = _row_bytes(lesson.train[0])
     if row_bytes is not None:
         given["blocks"] = [READ, BLOCKS]
-    checkpoint = Checkpoint(lesson.job, given)
+    checkpoint = checkpoint or Checkpoint(lesson.job, given)
+    net, mixed = crew.wrapped(module), _Mixed(device, bool(chosen["mixed_precision"]))
     if (reached := checkpoint.read()) is not None:
         module.load_state_dict(reached["weights"])
         optimiser.load_state_dict(reached["optimiser"])
         schedule.load_state_dict(reached["schedule"])
         order.set_state(reached["order"])
-        _set_random(reached["random"])
+        mixed.scaler.load_state_dict(reached["scaler"])
+        crew.go_on(reached["random"])
         best, best_loss, waited = reached["best"], reached["best_loss"], reached["waited"]
         told["epochs"], history = reached["best_epoch"], reached["history"]
         lesson.job.log(f"Goes on after epoch {len(history)}, where a checkpoint was.")
@@ -195,6 +234,7 @@ def _train(
         if waited >= patience:
             break
         lesson.job.check()
+        crew.begin(epoch, order)
         module.train()
         total = torch.zeros((), device=device)
         for rows in batches(len(train), batch, order, kept, row_bytes):
@@ -203,12 +243,20 @@ def _train(
             lesson.job.check()
             features, target = train.at(rows)
             optimiser.zero_grad(set_to_none=True)
-            loss = loss_of(_out(module(features), classes), target)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            with mixed.numbers():
+                loss = loss_of(_out(net(features), classes).float(), target)
+            mixed.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            mixed.scaler.step(optimiser)
+            mixed.scaler.update()
             total += loss.detach() * len(rows)
-        held = _held_loss(module, held_rows, loss_of, classes)
-        mean = float(total) / len(train)
+        crew.align(module)
+        sums = crew.total(
+            float(total),
+            len(train),
+            _held_loss(module, held_rows, loss_of, classes),
+            len(held_rows),
+        )
+        mean, held = sums[0] / sums[1], sums[2] / sums[3]
         if not math.isfinite(mean) or not math.isfinite(held):
             raise Invalid(
                 f"The network's loss is {mean} after epoch {epoch}.",
@@ -231,7 +279,8 @@ def _train(
                 "optimiser": optimiser.state_dict(),
                 "schedule": schedule.state_dict(),
                 "order": order.get_state(),
-                "random": _random(),
+                "scaler": mixed.scaler.state_dict(),
+                "random": crew.random(),
                 "best": best,
                 "best_loss": best_loss,
                 "best_epoch": told["epochs"],
@@ -248,14 +297,26 @@ def _train(
     return best, history
 
 
-def _random() -> list[torch.Tensor]:
-    """The states of the generators that dropout draws from: the processor's, each GPU's."""
-    return [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+class _Mixed:
+    """With how many bits numbers are computed.
 
+    Where a GPU has no bfloat16, float16 stands for it, and gradients are scaled to stay above its
+    least number.
 
-def _set_random(states: list[torch.Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    torch.cuda.set_rng_state_all(states[1:])
+    Args:
+        device: What computes.
+        wanted: Whether 16 bits are used where they are enough.
+    """
+
+    def __init__(self, device: str, wanted: bool) -> None:
+        half = device != "cpu" and not torch.cuda.is_bf16_supported()
+        self._type = torch.float16 if half else torch.bfloat16
+        self._device, self._wanted = device.partition(":")[0], wanted
+        self.scaler = torch.amp.GradScaler(self._device, enabled=wanted and half)
+
+    def numbers(self) -> torch.autocast:
+        """Within it."""
+        return torch.autocast(self._device, dtype=self._type, enabled=self._wanted)
 
 
 class _Rows:
@@ -312,6 +373,7 @@ def _row_bytes(features: Array) -> int | None:
 
 
 def _held_loss(module: nn.Module, held: _Rows, loss_of: Any, classes: bool) -> float:
+    """The sum over all rows."""
     module.eval()
     total = 0.0
     with torch.inference_mode():
@@ -319,7 +381,7 @@ def _held_loss(module: nn.Module, held: _Rows, loss_of: Any, classes: bool) -> f
             features, target = held.at(slice(start, start + BLOCK))
             loss = loss_of(_out(module(features), classes), target, reduction="sum")
             total += float(loss)
-    return total / len(held)
+    return total
 
 
 def _out(out: torch.Tensor, classes: bool) -> torch.Tensor:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.core import Context, new_id
+from workbench.compute import check_workers
+from workbench.core import Context, Invalid, new_id
 from workbench.graphs import Graph
 
 from . import metrics
@@ -35,16 +36,33 @@ def train_model(
     graph: Graph | None,
     epochs: int | None,
     settings: Settings,
+    workers: int,
 ) -> dict[str, str]:
     """See the action `models.train`."""
     started = time.monotonic()
     check_architecture(given, graph, epochs)
+    _check_workers(given.estimator, workers)
     settings = checked_settings(given.estimator, settings)
     prepared = prepare(ctx, given)
     lesson = prepared.lesson(ctx.job, prepared.graph(ctx.job, graph), epochs, settings)
     ctx.job.progress(0.1, f"training {given.estimator}")
-    fitted = fit_estimator(given.estimator, lesson)
+    fitted: Estimator
+    if workers > 1:
+        from .together import fit_together
+
+        fitted = fit_together(ctx, lesson, workers)
+    else:
+        fitted = fit_estimator(given.estimator, lesson)
     return {"model": finish(ctx, prepared, lesson, fitted, started).ref}
+
+
+def _check_workers(estimator: str, workers: int) -> None:
+    check_workers(workers)
+    if workers > 1 and estimator != "network":
+        raise Invalid(
+            f"Several workers train a network, and {estimator!r} is none.",
+            hint="Leave workers at 1.",
+        )
 
 
 def finish(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.compute import Need, clusters
+from workbench.compute import Need, check_workers, clusters
 from workbench.core import Context, Invalid, Unavailable, new_id
 from workbench.core.context import Quiet
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MOST_TRIALS = 1_000
-MOST_WORKERS = 64
 WAIT_S = 0.2
 """How often it is looked whether the job is to stop, in seconds."""
 
@@ -289,8 +288,7 @@ def front(trials: Sequence[Trial]) -> list[int]:
 def _check(given: Given, trials: int, workers: int, objectives: Sequence[str]) -> None:
     if not 2 <= trials <= MOST_TRIALS:
         raise Invalid(f"{trials} trials make no search.", hint=f"2 to {MOST_TRIALS:,}.")
-    if not 1 <= workers <= MOST_WORKERS:
-        raise Invalid(f"{workers} workers make no sense.", hint=f"1 to {MOST_WORKERS}.")
+    check_workers(workers)
     if not searching.space(given.estimator):
         raise Invalid(
             f"{given.estimator!r} has nothing to search.",

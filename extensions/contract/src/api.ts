@@ -1369,6 +1369,8 @@ export interface paths {
          *         settings: Of an estimator that is no network, by the names its library has: `num_leaves`
          *             of `lightgbm`, `max_features` of `forest`, `C` of `logistic`. A network has its own
          *             in the graph.
+         *         workers: How many train a network together, each on its share of the rows, 1 to 64; on
+         *             this machine at most one for each processor. A batch is shared among them.
          */
         post: operations["models.train"];
         delete?: never;
@@ -4020,6 +4022,12 @@ export interface components {
              * @enum {string}
              */
             task?: "auto" | "classification" | "regression";
+            /**
+             * Workers
+             * @description How many train a network together, each on its share of the rows, 1 to 64; on this machine at most one for each processor. A batch is shared among them.
+             * @default 1
+             */
+            workers?: number;
         };
         /** ModelsTuneRequest */
         ModelsTuneRequest: {

@@ -142,7 +142,8 @@ test('the request names the estimator as the task calls it, and refuses what is 
     name: ' p ',
     seed: '7',
     epochs: '5',
-    trials: '1'
+    trials: '1',
+    workers: ''
   };
   const made = request(form, 'regression', suggested);
   assert.ok('body' in made);
@@ -167,7 +168,8 @@ test('more than one setting to try is a search, which has no graph', () => {
     name: '',
     seed: '0',
     epochs: '5',
-    trials: '20'
+    trials: '20',
+    workers: ''
   };
   const made = request(form, 'classification', suggested);
   assert.ok('action' in made && made.action === 'models:tune');
@@ -179,6 +181,13 @@ test('more than one setting to try is a search, which has no graph', () => {
   for (const trials of ['0', '-1', '2.5', '1001', 'many']) {
     assert.deepEqual(request({ ...form, trials }, 'classification', null), { wrong: 'trials' });
   }
+  for (const workers of ['0', '65', '1.5', 'all']) {
+    assert.deepEqual(request({ ...form, workers }, 'classification', null), { wrong: 'workers' });
+  }
+  const four = request({ ...form, workers: '4' }, 'classification', null);
+  assert.ok('body' in four && four.body.workers === 4);
+  const alone = request({ ...form, estimator: 'lightgbm', trials: '1', workers: '4' }, 'classification', null);
+  assert.ok('body' in alone && !('workers' in alone.body));
   const constant = request({ ...form, estimator: 'majority', trials: '20' }, 'classification', null);
   assert.ok('action' in constant && constant.action === 'models:train');
 });

@@ -271,7 +271,12 @@ export interface Form {
   epochs: string;
   /** How many settings are tried; one of them is no search. */
   trials: string;
+  /** How many processes train a network together, or try settings; empty: the usual number. */
+  workers: string;
 }
+
+/** The most workers of one job. */
+export const MOST_WORKERS = 64;
 
 /** The most settings that a search tries. */
 export const MOST_TRIALS = 1_000;
@@ -300,7 +305,7 @@ export function request(
   form: Form,
   guessed: Task | null,
   graph: Graph | null
-): Asked | { wrong: 'target' | 'task' | 'seed' | 'epochs' | 'trials' } {
+): Asked | { wrong: 'target' | 'task' | 'seed' | 'epochs' | 'trials' | 'workers' } {
   const seed = Number(form.seed);
   const epochs = form.epochs.trim() === '' ? null : Number(form.epochs);
   if (!form.target) {
@@ -316,6 +321,11 @@ export function request(
   if (Number.isNaN(trials)) {
     return { wrong: 'trials' };
   }
+  const shared = trials > 1 || form.estimator === 'network';
+  const workers = shared && form.workers.trim() !== '' ? Number(form.workers) : null;
+  if (workers !== null && (!Number.isInteger(workers) || workers < 1 || workers > MOST_WORKERS)) {
+    return { wrong: 'workers' };
+  }
   const task = form.task === 'auto' ? guessed : form.task;
   if (task === null) {
     return { wrong: 'task' };
@@ -329,7 +339,8 @@ export function request(
     exclude: form.exclude.filter(column => column !== form.target),
     name: form.name.trim(),
     seed,
-    ...(network && epochs !== null ? { epochs } : {})
+    ...(network && epochs !== null ? { epochs } : {}),
+    ...(workers !== null ? { workers } : {})
   };
   return trials > 1
     ? { action: 'models:tune', body: { ...body, trials } }

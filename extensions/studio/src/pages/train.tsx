@@ -11,6 +11,7 @@ import { python } from '../same.ts';
 import {
   ESTIMATORS,
   MOST_TRIALS,
+  MOST_WORKERS,
   guessTarget,
   guessTask,
   hiddenOf,
@@ -69,7 +70,8 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
     name: '',
     seed: '0',
     epochs: '',
-    trials: '1'
+    trials: '1',
+    workers: ''
   }));
   const [chosen, setChosen] = useState<string[] | null>(null);
   const [edited, setEdited] = useState<Graph | null>(null);
@@ -250,6 +252,29 @@ function Ask(props: { studio: StudioContext; product: Product; wanted: string })
                 step={1}
                 value={form.trials}
                 onChange={event => put({ trials: event.target.value })}
+              />
+            </Field>
+          )}
+          {(estimator === 'network' || search) && (
+            <Field
+              label={trans.__('Workers')}
+              hint={
+                search
+                  ? trans.__('How many settings are tried at a time; two if empty.')
+                  : trans.__('How many processes train it together, each on its share of the rows.')
+              }
+              error={
+                wrong === 'workers' ? trans.__('A whole number from 1 to %1.', MOST_WORKERS) : null
+              }
+            >
+              <input
+                type="number"
+                min={1}
+                max={MOST_WORKERS}
+                step={1}
+                placeholder={search ? '2' : '1'}
+                value={form.workers}
+                onChange={event => put({ workers: event.target.value })}
               />
             </Field>
           )}
