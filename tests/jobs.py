@@ -53,6 +53,36 @@ def look(ctx: Context, outside: str) -> Job:
     return {"looked": "yes"}
 
 @action(effect="job", undo="irreversible")
+def mark(ctx: Context, say: str = "", leave: str = "") -> Job:
+    """Tell which process does it.
+
+    Args:
+        say: Say so, and print it.
+        leave: What to leave behind there.
+    """
+    import subprocess, threading
+    if say:
+        ctx.job.log(say)
+        print("printed", say)
+    if leave == "thread":
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    if leave == "environment":
+        os.environ["LEFT"] = "something"
+    if leave == "folder":
+        os.chdir("/usr")
+    if leave == "child":
+        subprocess.Popen(["sleep", "60"])
+    if leave == "memory":
+        bytearray(40 << 20)
+    if leave == "time":
+        while time.process_time() < 60 and time.thread_time() < 0.6:
+            pass
+    if leave == "failure":
+        ctx.job.log(str(os.getpid()))
+        raise Invalid("It fails.")
+    return {"pid": os.getpid()}
+
+@action(effect="job", undo="irreversible")
 def stay(ctx: Context, die: bool = False, fill_mb: int = 0) -> Job:
     """Work until somebody stops it.
 

@@ -4,19 +4,28 @@ Reads its order as one JSON line on standard input, `stop` if it is to stop, and
 number of seconds if it ran longer than those. The end of standard input means the engine is gone,
 and the attempt ends too: nobody works unsupervised, and the fencing number makes sure that it could
 not commit anyway.
+
+Where standard input is a socket, an attempt that was quick, went well and left nothing behind
+answers a line and waits for another order, of the same project and with the same limits; the file
+that one writes to comes with it. Any other ends.
 """
 
+import contextvars
 import json
 import logging
 import os
+import queue
 import resource
 import signal
+import socket
+import stat
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import workbench
 from workbench import memory
 from workbench.core import (
     Actor,
@@ -27,6 +36,7 @@ from workbench.core import (
     Unavailable,
     WorkbenchError,
     commit,
+    find_action,
 )
 from workbench.core.context import utc_now
 from workbench.core.door import acting, undo
@@ -41,6 +51,11 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 FLUSH_S = 0.15
+QUICK_S, SMALL_MB = 0.5, 32.0
+"""The processor seconds and the memory below which an attempt leaves its process to the next."""
+MOST_ORDERS = 200
+"""How many attempts one process serves."""
+LARGEST = 1 << 16
 MIB = 1024 * 1024
 stopping = threading.Event()
 """Somebody asked this attempt to stop."""
@@ -126,19 +141,20 @@ class Teller:
                     log.exception("what the job told could not be written yet")
 
 
-def run(order: dict[str, Any]) -> None:
-    """Run the attempt an order describes and commit its end."""
-    import workbench
-    from workbench.core import find_action
-
-    settings = Settings.model_validate(order["settings"])
+def engines_of(settings: Settings) -> Engines:
+    """What an attempt opens as it needs it."""
     workbench.load_rooms(settings.rooms)
     urls = {**settings.urls, "core.workers": "none://"}
-    engines = Engines(settings.model_copy(update={"urls": urls}))
+    return Engines(settings.model_copy(update={"urls": urls}))
+
+
+def run(engines: Engines, order: dict[str, Any]) -> bool:
+    """Run the attempt an order describes and commit its end; whether it went well."""
+    settings, used = engines.settings, Used()
     id, attempt = str(order["job"]), int(order["attempt"])
     row = ledger.row_of(engines.get(stores), id)
     if row is None:
-        return
+        return False
     scratch = scratch_of(settings, row.project, id)
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     teller = Teller(engines, id, attempt, scratch)
@@ -154,7 +170,7 @@ def run(order: dict[str, Any]) -> None:
             result = act.run(ctx, **act.check(row.request))
         teller.check()
         teller.close()
-        ctx.note(**result, **usage())
+        ctx.note(**result, **used.so_far())
         commit(
             ctx,
             row.action,
@@ -163,7 +179,7 @@ def run(order: dict[str, Any]) -> None:
                 tx, id, ctx.now(), "done", attempt=attempt, result=result
             ),
         )
-        return
+        return True
     except Cancelled:
         state, problem = "cancelled", None
         if late:
@@ -190,8 +206,8 @@ def run(order: dict[str, Any]) -> None:
     if passing and problem is not None:
         with ctx.store.begin() as tx:
             if ledger.again(tx, id, attempt, ctx.now(), problem):
-                return
-    ended = ctx.fresh(trace=row.trace, refs={"job": id, **usage()})
+                return False
+    ended = ctx.fresh(trace=row.trace, refs={"job": id, **used.so_far()})
     commit(
         ended,
         row.action,
@@ -199,18 +215,33 @@ def run(order: dict[str, Any]) -> None:
         outcome=state,
         also=lambda tx: ledger.finish(tx, id, ctx.now(), state, attempt=attempt, error=problem),
     )
+    return False
 
 
-def usage() -> dict[str, float]:
-    """What this process and those it started have used: `cpu_s`, and `peak_mb` of the largest.
+class Used:
+    """What this process and those it started use, from now on."""
 
-    Files that are mapped are in the peak as far as they were in the machine's cache.
-    """
+    def __init__(self) -> None:
+        self._before = _used()["cpu_s"]
+
+    def so_far(self) -> dict[str, float]:
+        """`cpu_s`, and `peak_mb` of the largest process, a short attempt before this one included.
+
+        Files that are mapped are in the peak as far as they were in the machine's cache.
+        """
+        now = _used()
+        return {
+            "cpu_s": round(now["cpu_s"] - self._before, 2),
+            "peak_mb": round(now["peak_mb"]),
+        }
+
+
+def _used() -> dict[str, float]:
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     unit = 1024 if sys.platform == "linux" else 1
     return {
-        "cpu_s": round(sum(each.ru_utime + each.ru_stime for each in both), 2),
-        "peak_mb": round(max(each.ru_maxrss for each in both) * unit / MIB),
+        "cpu_s": sum(each.ru_utime + each.ru_stime for each in both),
+        "peak_mb": max(each.ru_maxrss for each in both) * unit / MIB,
     }
 
 
@@ -241,31 +272,106 @@ def _out_of_memory(action: str, note: str, error: MemoryError) -> dict[str, Any]
     ).as_problem()
 
 
+class Orders:
+    """What is said on standard input. A thread of its own hears it, also while an attempt works."""
+
+    def __init__(self) -> None:
+        self._line: socket.socket | None = None
+        if stat.S_ISSOCK(os.fstat(0).st_mode):
+            self._line = socket.socket(fileno=os.dup(0))
+        self._queue: queue.SimpleQueue[tuple[bytes, int | None]] = queue.SimpleQueue()
+        threading.Thread(target=self._hear, name="orders", daemon=True).start()
+
+    def next(self) -> dict[str, Any]:
+        """The next order; what it prints goes where that says."""
+        line, out = self._queue.get()
+        if out is not None:
+            for stream in (1, 2):
+                os.dup2(out, stream)
+            os.close(out)
+        order: dict[str, Any] = json.loads(line)
+        return order
+
+    def done(self) -> bool:
+        """Say that another one can be taken; False if there can be none."""
+        if self._line is None:
+            return False
+        self._line.sendall(b"done\n")
+        return True
+
+    def _hear(self) -> None:
+        rest, opened = b"", list[int]()
+        while True:
+            if self._line is None:
+                told = os.read(0, LARGEST)
+            else:
+                told, descriptors, _, _ = socket.recv_fds(self._line, LARGEST, 1)
+                opened += descriptors
+            if not told:
+                os.killpg(os.getpgid(0), signal.SIGKILL)
+            *lines, rest = (rest + told).split(b"\n")
+            for line in lines:
+                what, _, number = line.partition(b" ")
+                if what == b"late":
+                    late.append(float(number))
+                if what in (b"stop", b"late"):
+                    stopping.set()
+                else:
+                    # What was said of the one before does not count any more.
+                    stopping.clear()
+                    late.clear()
+                    self._queue.put((line, opened.pop(0) if opened else None))
+
+
+class Trace:
+    """What an attempt may leave behind in its process."""
+
+    def __init__(self) -> None:
+        self._before = self._look()
+        self._used = _used()
+
+    def left_nothing(self) -> bool:
+        """Whether the process is as it was, and was quick."""
+        now = _used()
+        quick = now["cpu_s"] - self._used["cpu_s"] < QUICK_S
+        small = now["peak_mb"] - self._used["peak_mb"] < SMALL_MB
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return quick and small and self._look() == self._before
+        return False
+
+    def _look(self) -> tuple[Any, ...]:
+        return set(threading.enumerate()), dict(os.environ), os.getcwd()
+
+
 def main() -> None:
     """Entry of the attempt's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    order = json.loads(sys.stdin.readline())
+    orders = Orders()
+    order = orders.next()
     if memory := order.get("memory_mb"):
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory * MIB),) * 2)
         # Arrow's usual allocator takes a GiB beforehand, and the limit counts what is taken.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    threading.Thread(target=_heed, daemon=True).start()
-    configure_logging(Settings.model_validate(order["settings"]))
-    run(order)
-    sys.stdout.flush()
+    settings = Settings.model_validate(order["settings"])
+    configure_logging(settings)
+    engines = engines_of(settings)
+    for left in reversed(range(MOST_ORDERS)):
+        trace = Trace()
+        good = contextvars.copy_context().run(run, engines, order)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if not left or not good or not trace.left_nothing() or not orders.done():
+            break
+        before, order = order["settings"], orders.next()
+        if order["settings"] != before:
+            # What is open is of the old ones.
+            engines.close()
+            engines = engines_of(Settings.model_validate(order["settings"]))
     # Libraries may leave threads that never end; everything that counts is committed.
     os._exit(0)
-
-
-def _heed() -> None:
-    for line in sys.stdin:
-        what, _, number = line.strip().partition(" ")
-        if what == "late":
-            late.append(float(number))
-        if what in ("stop", "late"):
-            stopping.set()
-    os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 if __name__ == "__main__":

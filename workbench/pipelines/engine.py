@@ -297,21 +297,22 @@ class DurableJobs:
         logs.mkdir(parents=True, exist_ok=True)
         row = ledger.row_of(store, id)
         assert row is not None
-        with open(logs / f"{id}.log", "ab") as out:
-            bounds = bounds_of(store, row.project)
-            process = self._processes.start(row.project, row.action, bounds, out)
+        bounds = bounds_of(store, row.project)
         order = {
             "settings": engines.settings.model_dump(mode="json"),
             "job": id,
             "attempt": attempt,
             "memory_mb": bounds.memory_mb,
         }
+        with open(logs / f"{id}.log", "ab") as out:
+            process = self._processes.start(
+                row.project, row.action, bounds, json.dumps(order).encode() + b"\n", out
+            )
         try:
-            process.say(json.dumps(order).encode() + b"\n")
             uses = Uses(process.pid, bounds.memory_mb)
             outcome = self._watch(id, process, store, uses)
         finally:
-            process.close()
+            self._processes.leave(row.project, bounds, process)
         if _closing.is_set():
             raise Interrupted
         row = ledger.row_of(store, id)

@@ -13,6 +13,7 @@ import importlib
 import json
 import logging
 import os
+import random
 import selectors
 import signal
 import socket
@@ -114,6 +115,7 @@ class ForkServer:
             for each in (line, out):
                 os.close(each)
             _prctl(NAME, ctypes.c_char_p(b"attempt"))
+            _seed()
             attempt.main()
             code = 0
         except BaseException:
@@ -166,6 +168,15 @@ def _load(module: str) -> None:
     except ImportError as error:
         # An extra that is not installed: who needs it says so.
         log.info("%s is not loaded ahead: %s", module, error)
+
+
+def _seed() -> None:
+    """Have what draws without a seed draw something else than its siblings."""
+    random.seed()
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if torch := sys.modules.get("torch"):
+        torch.seed()
 
 
 def _prctl(option: int, value: object) -> None:

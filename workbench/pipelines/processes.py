@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -27,6 +28,9 @@ IDLE_S = 300.0
 """How long a project's attempts can begin at once after its last one, in seconds."""
 MOST_IDLE = 2
 """For how many projects that have no attempt now."""
+FREE_S = 60.0
+"""How long a process that was quick waits for another attempt, in seconds."""
+LARGEST = 4096
 
 
 class Process(Protocol):
@@ -39,11 +43,15 @@ class Process(Protocol):
     def code(self) -> int | None:
         """How it ended: an exit code, or a signal's number, negative; None while it runs."""
 
+    @property
+    def free(self) -> bool:
+        """Whether the attempt is over and it waits for another one."""
+
     def say(self, line: bytes) -> None:
         """Write to it, unless it has ended."""
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait until it ends; `code`."""
+        """Wait until the attempt is over; `code`, or 0 if it is free."""
 
     def kill(self) -> None:
         """End it at once, with all it started."""
@@ -54,6 +62,8 @@ class Process(Protocol):
 
 class Spawned:
     """A process that was started for one attempt."""
+
+    free = False
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process, self.pid = process, process.pid
@@ -89,17 +99,26 @@ class Spawned:
 
 
 class Forked:
-    """A process that a fork server forked."""
+    """A process that a fork server forked. One that was quick may serve the next attempt, too."""
 
     def __init__(self, server: "ForkServer", line: socket.socket, inner: int, pid: int) -> None:
         self._server, self._line, self._inner, self.pid = server, line, inner, pid
         self._code: int | None = None
         self._ended = threading.Event()
+        self._readable = select.poll()
+        self._readable.register(line, select.POLLIN)
+        self.free = False
+        self.free_at = 0.0
 
     @property
     def code(self) -> int | None:
         """See `Process`."""
         return self._code
+
+    def begin(self, order: bytes, out: BinaryIO) -> None:
+        """Give it an attempt, which writes to that file; OSError if it has ended."""
+        self.free = False
+        socket.send_fds(self._line, [order], [out.fileno()])
 
     def say(self, line: bytes) -> None:
         """See `Process`."""
@@ -108,8 +127,23 @@ class Forked:
 
     def wait(self, timeout_s: float) -> int | None:
         """See `Process`."""
-        self._ended.wait(timeout_s)
-        return self._code
+        if self.free:
+            return 0
+        if self._line.fileno() < 0:
+            self._ended.wait(timeout_s)
+        elif self._readable.poll(timeout_s * 1000):
+            self._hear(timeout_s)
+        return 0 if self.free else self._code
+
+    def _hear(self, timeout_s: float) -> None:
+        try:
+            self.free = bool(self._line.recv(LARGEST))
+        except OSError:
+            self.free = False
+        self.free_at = time.monotonic()
+        if not self.free and self._ended.wait(timeout_s):
+            # How it ended, its fork server told.
+            self._line.close()
 
     def kill(self) -> None:
         """See `Process`."""
@@ -122,7 +156,6 @@ class Forked:
     def end(self, code: int) -> None:
         """Note how it ended."""
         self._code = code
-        self._line.close()
         self._ended.set()
 
 
@@ -254,26 +287,25 @@ class Processes:
         # What is behind a veil ends with the thread that started it: this one stays.
         self._starting = ThreadPoolExecutor(1, thread_name_prefix="veils")
         self._servers: dict[tuple[str, Bounds], ForkServer] = {}
+        self._free: dict[tuple[str, Bounds], list[Forked]] = {}
+        self._turn = threading.Lock()
 
-    def start(self, project: str, action: str, bounds: Bounds, out: BinaryIO) -> Process:
+    def start(
+        self, project: str, action: str, bounds: Bounds, order: bytes, out: BinaryIO
+    ) -> Process:
         """The process of an attempt: veiled, unless its action has to reach more or nothing can be.
 
         Args:
             project: Whose job it is.
             action: What it is to do.
             bounds: Within what it stays.
+            order: What it is told, a line.
             out: Where it writes what it prints.
         """
         act = catalogue.get(action)
         if (act is None or act.reach == "project") and not sandbox.why_not():
-            server = self._starting.submit(self._server_of, project, bounds).result()
-            try:
-                return server.fork(out)
-            except OSError as error:
-                log.warning("an attempt is started, not forked: %s", error)
-                self._starting.submit(self._drop, server).result()
-                return self._starting.submit(self._spawn, project, bounds, out).result()
-        return Spawned(
+            return self._veiled(project, bounds, order, out)
+        process = Spawned(
             subprocess.Popen(
                 [sys.executable, "-m", "workbench.pipelines.attempt"],
                 stdin=subprocess.PIPE,
@@ -284,6 +316,44 @@ class Processes:
                 preexec_fn=bounds.take if bounds else None,
             )
         )
+        process.say(order)
+        return process
+
+    def _veiled(self, project: str, bounds: Bounds, order: bytes, out: BinaryIO) -> Process:
+        while (free := self._taken(project, bounds)) is not None:
+            try:
+                free.begin(order, out)
+                return free
+            except OSError:
+                # It was killed while it waited.
+                free.close()
+        server = self._starting.submit(self._server_of, project, bounds).result()
+        forked: Forked | None = None
+        try:
+            forked = server.fork(out)
+            forked.begin(order, out)
+            return forked
+        except OSError as error:
+            log.warning("an attempt is started, not forked: %s", error)
+            if forked is not None:
+                forked.close()
+            self._starting.submit(self._drop, server).result()
+        spawned = self._starting.submit(self._spawn, project, bounds, out).result()
+        spawned.say(order)
+        return spawned
+
+    def _taken(self, project: str, bounds: Bounds) -> Forked | None:
+        with self._turn:
+            free = self._free.get((project, bounds))
+            return free.pop() if free else None
+
+    def leave(self, project: str, bounds: Bounds, process: Process) -> None:
+        """Let go of the process of an attempt that is over, or keep it for the next one."""
+        if isinstance(process, Forked) and process.free:
+            with self._turn:
+                self._free.setdefault((project, bounds), []).append(process)
+        else:
+            process.close()
 
     def _spawn(self, project: str, bounds: Bounds, out: BinaryIO) -> Process:
         return Spawned(
@@ -326,10 +396,11 @@ class Processes:
         return ForkServer(process, control)
 
     def sweep(self) -> None:
-        """End what has forked nothing for long."""
+        """End what was not needed for long."""
         self._starting.submit(self._sweep, IDLE_S, MOST_IDLE).result()
 
     def _sweep(self, idle_s: float, most: int) -> None:
+        self._end_free(min(idle_s, FREE_S))
         idle = [key for key, each in self._servers.items() if each.idle]
         idle.sort(key=lambda key: self._servers[key].used_at, reverse=True)
         now = time.monotonic()
@@ -337,8 +408,22 @@ class Processes:
             if place >= most or now - self._servers[key].used_at > idle_s:
                 self._servers.pop(key).close()
 
+    def _end_free(self, idle_s: float) -> None:
+        """End those that wait for longer, and those of a fork server that has ended."""
+        now = time.monotonic()
+        with self._turn:
+            for key, free in list(self._free.items()):
+                stay = [p for p in free if p.code is None and now - p.free_at <= idle_s]
+                for each in free:
+                    if each not in stay:
+                        each.close()
+                self._free[key] = stay
+                if not stay:
+                    del self._free[key]
+
     def close(self) -> None:
         """End all of them."""
+        self._end_free(-1.0)
         for server in self._servers.values():
             server.close()
         self._servers.clear()
