@@ -227,11 +227,13 @@ class DurableJobs:
             self._wanted.clear()
             try:
                 self._processes.sweep()
-                free, now = slots - len(self._taken), utc_now()
-                if free > 0:
-                    for id in ledger.next_jobs(store, free, list(self._taken), now):
-                        self._begin(id)
-                wait_s = min(SWEEP_S, ledger.next_due(store, now) or SWEEP_S)
+                free, now, wait_s = slots - len(self._taken), utc_now(), SWEEP_S
+                chosen = ledger.next_jobs(store, free, list(self._taken), now) if free > 0 else []
+                for id in chosen:
+                    self._begin(id)
+                if len(chosen) < free:
+                    # Else it is looked again when one of them ends.
+                    wait_s = min(SWEEP_S, ledger.next_due(store, now) or SWEEP_S)
             except Exception:
                 # The jobs wait in the ledger: they are begun when it can be read again.
                 log.exception("jobs that wait could not be begun")
@@ -465,17 +467,17 @@ def _job_of(workflow: str) -> str:
 
 
 def _workflow() -> Any:
-    """The DBOS workflow, registered once per process under a name that outlives versions."""
+    """The DBOS workflow, registered once per process under a name that outlives versions.
+
+    It has no step: what an attempt came to is in the ledger, and one that is run again after that
+    finds nothing to do.
+    """
     if not _registered:
         from dbos import DBOS
 
-        @DBOS.step(name="attempt")
-        def attempt(id: str) -> str:
-            return _active["jobs"].run_attempt(id)
-
         @DBOS.workflow(name="run_job")
         def run_job(id: str) -> str:
-            return attempt(id)
+            return _active["jobs"].run_attempt(id)
 
         _registered.append(run_job)
     return _registered[0]
