@@ -77,6 +77,10 @@ def mark(ctx: Context, say: str = "", leave: str = "") -> Job:
     if leave == "time":
         while time.process_time() < 60 and time.thread_time() < 0.6:
             pass
+    if leave == "time then death":
+        while time.thread_time() < 2:
+            pass
+        os.kill(os.getpid(), 9)
     if leave == "failure":
         ctx.job.log(str(os.getpid()))
         raise Invalid("It fails.")
@@ -156,6 +160,14 @@ def work(
         raise ZeroDivisionError("a bug")
     if then == "die" or (then == "die once" and ctx.job.attempt == 1):
         os.kill(os.getpid(), 9)
+    if then == "answer itself":
+        return {"thing": ctx}
+    if then == "answer nan":
+        return {"thing": float("nan")}
+    if then == "answer nothing":
+        return None
+    if then == "keep itself":
+        ctx.job.step("all of it", lambda: ctx)
     if then == "hang":
         import signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

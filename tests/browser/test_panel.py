@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .conftest import Studio
 from .lab import lab_is_ready
+from .pictures import shot
 
 pytestmark = pytest.mark.browser
 
@@ -162,6 +163,10 @@ def test_settings_are_searched_and_the_search_is_looked_at(
     expect(front(page).get_by_text("num leaves")).to_be_visible()
     front(page).get_by_role("button", name="a search", exact=True).click()
     expect(trials).to_be_visible()
+    section = page.locator('#nexus-studio-panel [data-section="studies"]')
+    section.get_by_role("button", name="Searches").click()
+    expect(section.get_by_role("button", name="lightgbm for approved")).to_contain_text("4 tried")
+    shot(page, "searches")
 
 
 def test_what_is_no_table_is_refused_in_a_sentence(

@@ -125,6 +125,10 @@ def test_a_job_runs_tells_and_ends(ctx: Context) -> None:
         ("invalid", "Invalid", "The steps 7 make no sense."),
         ("bug", "Bug", "demo.work failed in a way we did not foresee"),
         ("die", "Unavailable", "demo.work was killed after 'step 3 of 3'"),
+        ("answer itself", "Refused", "demo.work answered what cannot be kept: Object of type Con"),
+        ("answer nan", "Refused", "demo.work answered what cannot be kept: Out of range float"),
+        ("answer nothing", "Refused", "demo.work answered what cannot be kept: it is a NoneType"),
+        ("keep itself", "Refused", "The step 'all of it' answered what cannot be kept: Object of"),
     ],
 )
 def test_a_job_that_fails_says_why(ctx: Context, then: str, title: str, sentence: str) -> None:
@@ -164,6 +168,16 @@ def test_what_a_job_used_is_on_the_record(ctx: Context) -> None:
     ]
     assert 0 < event.refs["cpu_s"] < 60
     assert 10 < event.refs["peak_mb"] < 4000
+
+
+def test_what_attempts_used_that_were_killed_is_on_the_record(ctx: Context) -> None:
+    """As far as it was seen, twice a second."""
+    asked = {"leave": "time then death"}
+    job = ended(ctx, str(call_here(ctx.fresh(), "demo.mark", asked).id))
+    assert job.state == "failed" and job.attempt == 3
+    (event,) = [e for e in tail(ctx.store, project=ctx.project) if e.outcome == "failed"]
+    assert 3 * 1.0 < event.refs["cpu_s"] < 3 * 4.0
+    assert event.refs["peak_mb"] > 10
 
 
 def test_one_job_does_not_wait_for_the_many_of_another_project(ctx: Context) -> None:

@@ -32,6 +32,7 @@ from workbench.core import (
     Cancelled,
     Context,
     Engines,
+    Refused,
     Settings,
     Unavailable,
     WorkbenchError,
@@ -110,6 +111,7 @@ class Teller:
             answer: T = done.answer
             return answer
         answer = work()
+        _check_plain(f"The step {name!r}", answer)
         self.flush()
         with self._store.begin() as tx:
             if not ledger.keep_step(tx, self.id, self.attempt, name, utc_now(), answer):
@@ -150,11 +152,12 @@ def engines_of(settings: Settings) -> Engines:
 
 def run(engines: Engines, order: dict[str, Any]) -> bool:
     """Run the attempt an order describes and commit its end; whether it went well."""
-    settings, used = engines.settings, Used()
+    settings = engines.settings
     id, attempt = str(order["job"]), int(order["attempt"])
     row = ledger.row_of(engines.get(stores), id)
     if row is None:
         return False
+    used = Used(row.spent_s)
     scratch = scratch_of(settings, row.project, id)
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     teller = Teller(engines, id, attempt, scratch)
@@ -168,6 +171,7 @@ def run(engines: Engines, order: dict[str, Any]) -> bool:
         with acting(ctx):
             act = find_action(row.action)
             result = act.run(ctx, **act.check(row.request))
+        _check_plain(row.action, result, dict)
         teller.check()
         teller.close()
         ctx.note(**result, **used.so_far())
@@ -205,7 +209,7 @@ def run(engines: Engines, order: dict[str, Any]) -> bool:
     teller.close()
     if passing and problem is not None:
         with ctx.store.begin() as tx:
-            if ledger.again(tx, id, attempt, ctx.now(), problem):
+            if ledger.again(tx, id, attempt, ctx.now(), problem, used.own()):
                 return False
     ended = ctx.fresh(trace=row.trace, refs={"job": id, **used.so_far()})
     commit(
@@ -219,20 +223,27 @@ def run(engines: Engines, order: dict[str, Any]) -> bool:
 
 
 class Used:
-    """What this process and those it started use, from now on."""
+    """What this process and those it started use, from now on.
 
-    def __init__(self) -> None:
-        self._before = _used()["cpu_s"]
+    Args:
+        spent_s: What former attempts have used, in processor seconds.
+    """
+
+    def __init__(self, spent_s: float) -> None:
+        self._before, self._spent = _used()["cpu_s"], spent_s
+
+    def own(self) -> float:
+        """What this attempt has used, in processor seconds."""
+        return _used()["cpu_s"] - self._before
 
     def so_far(self) -> dict[str, float]:
         """`cpu_s`, and `peak_mb` of the largest process, a short attempt before this one included.
 
         Files that are mapped are in the peak as far as they were in the machine's cache.
         """
-        now = _used()
         return {
-            "cpu_s": round(now["cpu_s"] - self._before, 2),
-            "peak_mb": round(now["peak_mb"]),
+            "cpu_s": round(self._spent + self.own(), 3),
+            "peak_mb": round(_used()["peak_mb"]),
         }
 
 
@@ -243,6 +254,26 @@ def _used() -> dict[str, float]:
         "cpu_s": sum(each.ru_utime + each.ru_stime for each in both),
         "peak_mb": max(each.ru_maxrss for each in both) * unit / MIB,
     }
+
+
+def _check_plain(who: str, answer: Any, kind: type = object) -> None:
+    """Refused if what a job or a step answered cannot be kept: it is no JSON.
+
+    Args:
+        who: What answered.
+        answer: What.
+        kind: Of which class it has to be.
+    """
+    try:
+        json.dumps(answer, allow_nan=False)
+        if not isinstance(answer, kind):
+            raise TypeError(f"it is a {type(answer).__name__}")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Refused(
+            f"{who} answered what cannot be kept: {error}.",
+            hint="Answer numbers, texts, and lists and dictionaries of them; write the rest to a "
+            "file, and answer its name.",
+        ) from error
 
 
 def too_long(action: str, limit_s: float) -> Unavailable:

@@ -324,6 +324,7 @@ class DurableJobs:
                 wait_s = AGAIN_S * 2 ** (AGAIN - left)
                 text = f"the process was killed; it is tried again in {wait_s:g} s"
                 with store.begin() as tx:
+                    ledger.spend(tx, id, uses.cpu_s)
                     ledger.tell(tx, id, utc_now(), [("log", text, {})])
                 return "again"
             self._explain(id, row, process.code, outcome, uses)
@@ -370,7 +371,7 @@ class DurableJobs:
 
     def _explain(self, id: str, row: Any, code: int | None, outcome: str, uses: "Uses") -> None:
         if row.stop:
-            return self._end(id, "cancelled")
+            return self._end(id, "cancelled", uses=uses)
         if outcome == "timeout":
             error = too_long(row.action, self._limit_of(row))
         elif code in KILLED:
@@ -391,18 +392,27 @@ class DurableJobs:
         if not (code in KILLED and uses.full):
             assert self._engines is not None
             with self._engines.get(stores).begin() as tx:
-                if ledger.again(tx, id, row.attempt, utc_now(), problem):
+                if ledger.again(tx, id, row.attempt, utc_now(), problem, uses.cpu_s):
                     return None
         log.warning("the job failed: %s", outcome, extra={"trace": row.trace, "job": id})
-        return self._end(id, "failed", problem)
+        return self._end(id, "failed", problem, uses)
 
-    def _end(self, id: str, state: Any, error: dict[str, Any] | None = None) -> None:
+    def _end(
+        self,
+        id: str,
+        state: Any,
+        error: dict[str, Any] | None = None,
+        uses: "Uses | None" = None,
+    ) -> None:
         assert self._engines is not None
         row = ledger.row_of(self._engines.get(stores), id)
         if row is None:
             return
         ctx = Context(Actor.model_validate(row.actor), row.project, self._engines)
         ctx.note(job=id)
+        if uses is not None:
+            peak_mb = round(uses.peak / MIB)
+            ctx.note(cpu_s=round(row.spent_s + uses.cpu_s, 2), peak_mb=peak_mb)
         commit(
             ctx,
             row.action,
@@ -423,6 +433,9 @@ class Uses:
     def __init__(self, pid: int, limit_mb: float | None) -> None:
         self._pid, self._limit = pid, limit_mb and limit_mb * MIB
         self._looked_at = 0.0
+        self._before = self._cpu_s()
+        self.cpu_s = 0.0
+        """What they used of the processor, in seconds."""
         self.peak = 0
         """The most bytes that one process held."""
         self.full = False
@@ -433,16 +446,30 @@ class Uses:
         if now - self._looked_at < LOOK_S:
             return
         self._looked_at = now
-        with suppress(psutil.Error):
-            first = psutil.Process(self._pid)
-            for each in (first, *first.children(recursive=True)):
-                with suppress(psutil.Error):
-                    told = each.memory_info()
-                    # Mapped files do not count: the machine drops them when it needs the room.
-                    self.peak = max(self.peak, told.rss - getattr(told, "shared", 0))
+        self.cpu_s = max(self.cpu_s, self._cpu_s() - self._before)
+        for each in self._all():
+            with suppress(psutil.Error):
+                told = each.memory_info()
+                # Mapped files do not count: the machine drops them when it needs the room.
+                self.peak = max(self.peak, told.rss - getattr(told, "shared", 0))
         machine = psutil.virtual_memory()
         near = self._limit is not None and self.peak > FULL * self._limit
         self.full = near or machine.available < SCARCE * machine.total
+
+    def _all(self) -> list[psutil.Process]:
+        try:
+            first = psutil.Process(self._pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def _cpu_s(self) -> float:
+        """Of those that live, and of those that they waited for."""
+        used = 0.0
+        for each in self._all():
+            with suppress(psutil.Error):
+                used += sum(each.cpu_times()[:4])
+        return used
 
     def told(self) -> str:
         """In words: so much, of so much."""

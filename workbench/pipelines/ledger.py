@@ -45,6 +45,7 @@ jobs = sa.Table(
     sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("begin_after", sa.String(40)),
+    sa.Column("spent_s", sa.Float, nullable=False, server_default="0"),
     sa.Index("ix_jobs_project_id", "project", "id"),
 )
 
@@ -263,7 +264,14 @@ def finish(
     tell(tx, id, now, [("state", state, {})])
 
 
-def again(tx: sa.Connection, id: str, attempt: int, now: datetime, problem: dict[str, Any]) -> bool:
+def spend(tx: sa.Connection, id: str, cpu_s: float) -> None:
+    """Remember what an attempt has used that another one follows, in processor seconds."""
+    tx.execute(sa.update(jobs).where(jobs.c.id == id).values(spent_s=jobs.c.spent_s + cpu_s))
+
+
+def again(
+    tx: sa.Connection, id: str, attempt: int, now: datetime, problem: dict[str, Any], cpu_s: float
+) -> bool:
     """Have a job that failed wait for another attempt, if it is to be tried again.
 
     Args:
@@ -272,6 +280,7 @@ def again(tx: sa.Connection, id: str, attempt: int, now: datetime, problem: dict
         attempt: Which one failed; a newer one goes on.
         now: When.
         problem: Why, as a problem object.
+        cpu_s: What that attempt has used, in processor seconds.
     """
     query = sa.select(jobs).where(jobs.c.id == id, jobs.c.attempt == attempt)
     row = tx.execute(query.with_for_update()).first()
@@ -289,6 +298,7 @@ def again(tx: sa.Connection, id: str, attempt: int, now: datetime, problem: dict
             note=text,
         )
     )
+    spend(tx, id, cpu_s)
     tell(tx, id, now, [("log", text, {}), ("state", "queued", {})])
     return True
 

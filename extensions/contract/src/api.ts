@@ -410,7 +410,7 @@ export interface paths {
          * What this project's jobs have used: processor seconds, the most memory, by action.
          * @description What this project's jobs have used: processor seconds, the most memory, by action.
          *
-         *     What an attempt used that was killed is not known, and not counted.
+         *     Of an attempt that was killed it is what was seen last, up to half a second before.
          *
          *     Args:
          *         days: How many days back, each a whole one by UTC, 1 to 3,650.

@@ -3,7 +3,7 @@
 import type { Event, Job, Line, Project } from '@nexus-workbench/contract';
 import { PAGES, type PageName } from './names.ts';
 
-export const SECTIONS = ['data', 'models', 'jobs', 'schedules', 'reports', 'record'] as const;
+export const SECTIONS = ['data', 'models', 'studies', 'jobs', 'schedules', 'reports', 'record'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** The sections of the panel that an event makes old. */
@@ -15,6 +15,9 @@ export function touched(event: Pick<Event, 'action' | 'refs'>): Section[] {
   }
   if (room === 'models' || 'model' in event.refs) {
     found.add('models');
+  }
+  if ('study' in event.refs) {
+    found.add('studies');
   }
   if (room === 'pipelines' || 'job' in event.refs) {
     found.add('jobs');

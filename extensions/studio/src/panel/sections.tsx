@@ -26,6 +26,9 @@ const askProducts = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/data/products', { ...query, signal });
 const askModels = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/models/models', { ...query, signal });
+/** Each has all that was tried in it: few at a time. */
+const askStudies = (client: Client, signal: AbortSignal) =>
+  client.get('/api/v1/models/studies', { query: { limit: 15 }, signal });
 const askJobs = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/pipelines/jobs', { ...query, signal });
 const askSchedules = (client: Client, signal: AbortSignal) =>
@@ -186,6 +189,34 @@ export function ModelsSection(props: SectionProps): JSX.Element {
             )
           }
           about={`${model.estimator} · ${figure(model)}`}
+        />
+      )}
+    />
+  );
+}
+
+export function StudiesSection(props: SectionProps): JSX.Element {
+  const { studio } = props;
+  const trans = useWords();
+  const list = useList(studio, 'studies', askStudies);
+  return (
+    <Frame
+      {...props}
+      section="studies"
+      title={trans.__('Searches')}
+      list={list}
+      keyOf={study => study.id}
+      empty={
+        <Empty
+          text={trans.__('No searches yet. Train a model with more than one setting to try.')}
+        />
+      }
+      draw={study => (
+        <Item
+          title={trans.__('%1 for %2', study.estimator, study.target)}
+          onClick={() => studio.open('study', study.id)}
+          badge={<Badge state="version" text={trans.__('%1 tried', study.trials.length)} />}
+          about={<Ago at={study.made_at} />}
         />
       )}
     />

@@ -16,7 +16,8 @@ import {
   ModelsSection,
   RecordSection,
   ReportsSection,
-  SchedulesSection
+  SchedulesSection,
+  StudiesSection
 } from './sections.tsx';
 
 export default function View({ studio }: { studio: Studio }): JSX.Element {
@@ -182,6 +183,7 @@ function Shown({ studio }: { studio: Studio }): JSX.Element {
       <div className="nx-Panel-sections">
         <DataSection {...props('data')} />
         <ModelsSection {...props('models')} />
+        <StudiesSection {...props('studies')} />
         <JobsSection {...props('jobs')} />
         <SchedulesSection {...props('schedules')} />
         <ReportsSection {...props('reports')} />
