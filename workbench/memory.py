@@ -13,16 +13,18 @@ LEAST = MIB
 """What is smaller is not named, in bytes."""
 
 
-def told(names: Mapping[str, Any]) -> list[str]:
+def told(names: Mapping[str, Any], *, own: bool = False) -> list[str]:
     """What uses the memory of this process, and what can be done, in sentences.
 
     Args:
         names: The variables, by name.
+        own: Whether it is the notebook that says how much there may be, not the project.
     """
     used, limit = used_and_limit()
     first = f"This kernel uses {used / MIB:,.0f} MiB"
     lines = [
-        f"{first} of the {limit / MIB:,.0f} MiB that a process of this project may have."
+        f"{first} of the {limit / MIB:,.0f} MiB that "
+        f"{'this notebook allows its kernel' if own else 'a process of this project may have'}."
         if limit
         else f"{first}; the machine has no more to give."
     ]
@@ -35,7 +37,8 @@ def told(names: Mapping[str, Any]) -> list[str]:
     else:
         lines.append("No variable is large: what did not fit is what this cell asked for at once.")
         lines.append("Work on fewer rows at a time, or in pieces.")
-    lines.append("The kernel goes on: variables are still there. An administrator can give more.")
+    more = "Kernel > Limit the Kernel’s Memory" if own else "An administrator"
+    lines.append(f"The kernel goes on: variables are still there. {more} can give more.")
     return lines
 
 

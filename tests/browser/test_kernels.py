@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Studio
 from tests.browser.lab import Lab, lab_is_ready
+from tests.browser.pictures import shot
 from tests.together.peers import until
 
 pytestmark = pytest.mark.browser
@@ -100,6 +101,29 @@ def test_a_cell_that_eats_memory(lab: Lab, tmp_path: Path) -> None:
     expect(lab.outputs()).to_contain_text("MiB")
     expect(lab.outputs()).to_contain_text("rows")
     lab.page.screenshot(path=tmp_path / "eats.png")
+    lab.run(1)
+    expect(lab.outputs(1)).to_contain_text("2", timeout=30_000)
+
+
+def test_a_kernel_with_a_limit_of_its_own(lab: Lab) -> None:
+    """The notebook says how much it may have; the kernel is started anew with it."""
+    lab.write("limited.ipynb", "rows = bytearray(700 * 2**20)", "1 + 1")
+    lab.open("limited.ipynb")
+    page = lab.page
+    lab.cell(0).locator(".cm-content").click()
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Limit the Kernel").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("spinbutton").fill("600")
+    shot(page, "kernel-limit")
+    dialog.get_by_role("button", name="Limit and restart").click()
+    bar = page.locator("#jp-main-statusbar")
+    expect(bar.locator('[title*="one process may have 600 MiB"]')).to_be_visible(timeout=30_000)
+    lab.run()
+    expect(lab.outputs()).to_contain_text("MemoryError", timeout=60_000)
+    expect(lab.outputs()).to_contain_text("600 MiB that this notebook allows its kernel")
+    shot(page, "kernel-limited")
+    assert '"memory_mb": 600' in (lab.files / "limited.ipynb").read_text()
     lab.run(1)
     expect(lab.outputs(1)).to_contain_text("2", timeout=30_000)
 

@@ -54,6 +54,7 @@ def test_what_can_be_done_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "300 MiB of the 512 MiB" in text
     assert "rows  20 MiB  (bytearray)" in text and "del rows" in text
     assert "at once" in "\n".join(memory.told({}))
+    assert "Kernel > Limit the Kernel’s Memory" in "\n".join(memory.told({}, own=True))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A cell without memory says where it went."""
 
+import os
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,7 @@ def explain(
     lines: list[str] = shell.InteractiveTB.structured_traceback(
         kind, error, trace, tb_offset=tb_offset
     )
-    lines = [*lines, "", *memory.told(shell.user_ns)]
+    own = "STUDIO_MEMORY" in os.environ
+    lines = [*lines, "", *memory.told(shell.user_ns, own=own)]
     shell._showtraceback(kind, error, lines)
     return lines

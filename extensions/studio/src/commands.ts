@@ -21,7 +21,8 @@ export const CommandIDs = {
   verify: 'audit:verify',
   runNotebook: 'notebooks:run',
   openNotebook: 'notebooks:open',
-  scheduleNotebook: 'notebooks:schedule'
+  scheduleNotebook: 'notebooks:schedule',
+  limitKernel: 'kernels:limit'
 } as const;
 
 type Args = ReadonlyPartialJSONObject;
@@ -248,6 +249,11 @@ export function openDescription(pages: readonly string[]): { args: ReadonlyJSONO
 /** For `studio:show-panel`. */
 export const panelDescription = takes({
   section: { type: 'string', enum: [...SECTIONS], description: 'The section to open.' }
+});
+
+/** For `kernels:limit`. */
+export const limitDescription = takes({
+  memory: { type: 'integer', description: 'MiB; 0 for no limit of its own. Asked for if absent.' }
 });
 
 /** For `notebooks:run` and `notebooks:open`. */

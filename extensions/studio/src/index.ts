@@ -18,6 +18,7 @@ import { CommandIDs, addCommands, openDescription, panelDescription } from './co
 import { StudioDocument, pageTitle } from './document.tsx';
 import { graphIcon } from './icon.ts';
 import { runs, uses } from './kernels/index.ts';
+import { limit } from './kernels/limit.ts';
 import { PAGES } from './names.ts';
 import { notebooks } from './notebooks/index.ts';
 import { StudioPanel } from './panel/panel.tsx';
@@ -213,4 +214,4 @@ const status: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [session, documents, plugin, status, comments, runs, uses, notebooks];
+export default [session, documents, plugin, status, comments, runs, uses, limit, notebooks];

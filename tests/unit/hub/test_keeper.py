@@ -16,6 +16,7 @@ from jupyter_client.connect import write_connection_file
 
 from workbench.hub.kernels.keeper import Keeper, Kernel
 from workbench.hub.kernels.outputs import Outputs
+from workbench.hub.kernels.provisioner import memory_of
 from workbench.hub.kernels.runs import Run, Runs
 
 
@@ -176,3 +177,53 @@ async def test_why_it_was_killed_is_kept(kept: Kept) -> None:
     assert (await kept.ended(waits)).count is None and kept.text(waits) == ""
     while "k" in kept.keeper._kernels:
         await asyncio.sleep(0.05)
+
+
+async def test_a_kernel_with_a_limit_of_its_own(kept: Kept, tmp_path: Path) -> None:
+    """Less than the project allows: it holds, it is shown, and it is named where a cell ends."""
+    launched = kept.kernel.launched
+    await kept.keeper._do(
+        "launch",
+        id="k",
+        name="python3",
+        command=[sys.executable, "-m", "ipykernel_launcher", "-f", str(tmp_path / "kernel.json")],
+        **launched,
+        connection=kept.kernel.connection,
+        memory=600 * 2**20,
+    )
+    (use,) = await kept.keeper._do("uses")
+    assert use["limit_bytes"] == 600 * 2**20
+    limits = f"/proc/{kept.kernel.process.pid}/limits"
+    (line,) = [x for x in Path(limits).read_text().splitlines() if x.startswith("Max data size")]
+    assert line.split()[3:5] == [str(600 * 2**20)] * 2
+    await kept.keeper._do(
+        "launch",
+        id="k",
+        name="python3",
+        command=[sys.executable, "-m", "ipykernel_launcher", "-f", str(tmp_path / "kernel.json")],
+        **launched,
+        connection=kept.kernel.connection,
+        memory=2**40,
+    )
+    assert kept.kernel.limit == 2**33, "the project's limit is the most"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ('{"metadata": {"studio": {"memory_mb": 2048}}}', 2048 * 2**20),
+        ('{"metadata": {"studio": {"memory_mb": 1}}}', 256 * 2**20),
+        ('{"metadata": {"studio": {"memory_mb": 0}}}', None),
+        ('{"metadata": {"studio": {"memory_mb": true}}}', None),
+        ('{"metadata": {"studio": {"memory_mb": "much"}}}', None),
+        ('{"metadata": {"studio": []}}', None),
+        ('{"metadata": {}}', None),
+        ("[]", None),
+        ("no notebook", None),
+    ],
+)
+def test_what_a_notebook_allows_its_kernel(text: str, limit: int | None, tmp_path: Path) -> None:
+    file = tmp_path / "n.ipynb"
+    file.write_text(text)
+    assert memory_of(file) == limit
+    assert memory_of(tmp_path) is memory_of(tmp_path / "none") is None

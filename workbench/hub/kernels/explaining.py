@@ -6,7 +6,9 @@ from typing import Any
 MIB = 1024 * 1024
 
 
-def explained(code: int, expected: bool, peak: int, limit: int | None) -> dict[str, Any]:
+def explained(
+    code: int, expected: bool, peak: int, limit: int | None, *, own: bool = False
+) -> dict[str, Any]:
     """What stands under a cell whose kernel ended while it ran: the content of an error message.
 
     Args:
@@ -14,6 +16,7 @@ def explained(code: int, expected: bool, peak: int, limit: int | None) -> dict[s
         expected: Whether it was told to end.
         peak: The most memory it was seen to have, in bytes.
         limit: How much one process may have, in bytes; None: as much as the machine has.
+        own: Whether the notebook says so, not the project.
     """
     if expected:
         return _error(
@@ -22,9 +25,8 @@ def explained(code: int, expected: bool, peak: int, limit: int | None) -> dict[s
             "What is above is what it had printed.",
         )
     used = f"It was seen to use up to {peak / MIB:,.0f} MiB"
-    allowed = (
-        f" of the {limit / MIB:,.0f} MiB that a process of this project may have." if limit else "."
-    )
+    whose = "this notebook allows its kernel" if own else "a process of this project may have"
+    allowed = f" of the {limit / MIB:,.0f} MiB that {whose}." if limit else "."
     if code == -signal.SIGKILL:
         return _error(
             "KernelKilled",

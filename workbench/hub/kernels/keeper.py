@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -73,6 +74,8 @@ class Kernel:
     active_at: float = field(default_factory=time.monotonic)
     heard_at: float = field(default_factory=time.monotonic)
     """When it last published something."""
+    limit: int | None = None
+    """How many bytes each of its processes may have; None: as many as there are."""
     memory: int = 0
     """What it and all it started hold now, in bytes."""
     peak: int = 0
@@ -273,7 +276,7 @@ class Keeper:
                 {
                     "id": kernel.id,
                     "memory_bytes": kernel.memory,
-                    "limit_bytes": self._memory,
+                    "limit_bytes": kernel.limit,
                     "cpu": round(kernel.cpu, 2),
                 }
                 for kernel in self._kernels.values()
@@ -304,8 +307,18 @@ class Keeper:
         environment: dict[str, str],
         cwd: str,
         connection: dict[str, Any],
+        memory: int | None = None,
     ) -> int:
         """Start a kernel, or start it anew; its process number.
+
+        Args:
+            id: Its own.
+            name: Of what kind it is.
+            command: What starts it.
+            environment: Of its process.
+            cwd: Where it begins.
+            connection: Where it listens.
+            memory: How many bytes each of its processes may have, at most what all may.
 
         Raises:
             OSError: Its program cannot be started.
@@ -315,12 +328,17 @@ class Keeper:
             await self._finish(former)
         # The kernel looks for this process, and ends when it is gone.
         process = launch_kernel(command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL)
+        limit = min(filter(None, (memory, self._memory)), default=None)
+        if limit is not None:
+            # In its first moment: it has imported nothing yet.
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
         self._kernels[id] = Kernel(
             id=id,
             name=name,
             process=process,
             connection=connection,
             launched={"environment": environment, "cwd": cwd},
+            limit=limit,
             listening=self._begin(self._listen(id, connection)),
         )
         return process.pid
@@ -448,7 +466,9 @@ class Keeper:
             await asyncio.sleep(QUIET_S / 4)
         kernel.listening.cancel()
         self._flush()
-        why = explained(kernel.process.returncode, kernel.expected, kernel.peak, self._memory)
+        own = kernel.limit != self._memory
+        code = kernel.process.returncode
+        why = explained(code, kernel.expected, kernel.peak, kernel.limit, own=own)
         for run in self._runs.unended(kernel.id):
             if run.count is not None:
                 self._rows.append((run.id, "explained", why))

@@ -24,6 +24,32 @@ CLUSTER, CONNECTED = "studio_cluster", "STUDIO_DASK"
 is told so, in its environment: see `workbench.magics.cluster`."""
 
 
+NOTEBOOK = "JPY_SESSION_NAME"
+"""The variable of a kernel's environment that has its notebook's path: Jupyter's."""
+LIMITED = "STUDIO_MEMORY"
+"""How a kernel is told that its limit is the notebook's: see `workbench.magics.running_out`."""
+LEAST_MB, MIB = 256, 1024 * 1024
+"""Below this no kernel starts."""
+
+
+def memory_of(notebook: Path) -> int | None:
+    """How many bytes a notebook allows each process of its kernel; None: as many as there are.
+
+    It says so in its metadata: `"studio": {"memory_mb": 2048}`.
+
+    Args:
+        notebook: The file; it may be none.
+    """
+    try:
+        metadata = json.loads(notebook.read_text())["metadata"]
+        asked = metadata["studio"]["memory_mb"]
+    except (OSError, ValueError, KeyError, TypeError):
+        # It is no notebook, or says nothing.
+        return None
+    whole = isinstance(asked, int) and not isinstance(asked, bool)
+    return max(asked, LEAST_MB) * MIB if whole and asked > 0 else None
+
+
 class Keeper:
     """The keeper, as JupyterLab's server reaches it.
 
@@ -113,6 +139,11 @@ class KeeperProvisioner(LocalProvisioner):
         return keeper
 
     @property
+    def _root(self) -> Path:
+        """The project's files."""
+        return Path(self.parent.parent.root_dir)  # type: ignore[union-attr]
+
+    @property
     def has_process(self) -> bool:
         """Whether it was started, and nobody waited for its end yet."""
         return self._launched
@@ -121,6 +152,11 @@ class KeeperProvisioner(LocalProvisioner):
         """Have the keeper start it."""
         self.cwd = kwargs.get("cwd") or Path.cwd()
         environment = dict(kwargs.get("env") or os.environ) | await self._dask()
+        memory = memory_of(self._root / environment.get(NOTEBOOK, ""))
+        if memory is not None:
+            # Its usual allocator takes a GiB beforehand, and the limit counts what is taken.
+            environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+            environment[LIMITED] = "own"
         connection = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in self.connection_info.items()
@@ -133,6 +169,7 @@ class KeeperProvisioner(LocalProvisioner):
             environment=environment,
             cwd=str(self.cwd),
             connection=connection,
+            memory=memory,
         )
         self._keeper.codes.pop(self.pid, None)  # Of a former process with this number.
         self._launched = True
