@@ -1,13 +1,39 @@
 """What every cluster that runs elsewhere is asked before it is given work."""
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import workbench
-from workbench.core import Refused
+from workbench.core import Refused, Unavailable
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+MORE_S = 10
+"""How long the other workers are waited for, once there is one, in seconds."""
+
+
+def wait_for_workers(client: "Client", workers: int, first_s: float, why: str, hint: str) -> None:
+    """Wait for the first worker, and a moment for the others: late ones still get work.
+
+    Args:
+        client: Of the cluster.
+        workers: How many were asked for.
+        first_s: How long the first one may take, in seconds.
+        why: What is said if there is none by then.
+        hint: And what to do.
+
+    Raises:
+        Unavailable: There is none.
+    """
+    try:
+        client.wait_for_workers(1, timeout=first_s)
+    except TimeoutError as error:
+        raise Unavailable(why, hint=hint) from error
+    with suppress(TimeoutError):
+        client.wait_for_workers(workers, timeout=MORE_S)
 
 
 def check_versions(client: "Client", where: str) -> None:

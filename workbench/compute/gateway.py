@@ -12,7 +12,7 @@ from distributed.utils import LoopRunner, sync
 
 from workbench.core import Context, Invalid, Unavailable
 
-from .elsewhere import check_versions, first_line
+from .elsewhere import check_versions, first_line, wait_for_workers
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 START_S = 300
 """How long a cluster and its first worker may take: a pod, or a place in a queue. In seconds."""
-MORE_S = 10
-"""How long the others are waited for, once there is one; late ones still get work. In seconds."""
 GRACE_S = 20.0
 """How long a cluster stays whose job has gone, in seconds."""
 MIB_OF_GIB = 1024
@@ -94,17 +92,14 @@ class DaskGateway:
         from distributed import Client
 
         with Client(cluster.scheduler_address, security=cluster.security) as client:
-            try:
-                client.wait_for_workers(1, timeout=START_S)
-            except TimeoutError as error:
-                raise Unavailable(
-                    f"The cluster of the Dask Gateway at {self._address} has no worker "
-                    f"after {START_S} seconds.",
-                    hint="Its log says why: no place for one, or none that starts.",
-                ) from error
-            # Those that come later get work, too.
-            with suppress(TimeoutError):
-                client.wait_for_workers(workers, timeout=MORE_S)
+            wait_for_workers(
+                client,
+                workers,
+                START_S,
+                f"The cluster of the Dask Gateway at {self._address} has no worker "
+                f"after {START_S} seconds.",
+                "Its log says why: no place for one, or none that starts.",
+            )
             check_versions(client, self._address)
             client.register_plugin(EndsWithItsJob(GRACE_S))
             yield client

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 
 from workbench.core import Context, Invalid, Unavailable, new_id
 
-from .elsewhere import check_versions, first_line
+from .elsewhere import check_versions, first_line, wait_for_workers
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 START_S = 300
 """How long the pods may take to be there, in seconds."""
-MORE_S = 10
-"""How long the other workers are waited for, once there is one, in seconds."""
 IDLE_S = 300
 """A cluster that has nothing to do for so long is taken away, should its job be gone."""
 WORKER_MB = 2048.0
@@ -110,16 +108,13 @@ class DaskOperator:
         from distributed import Client
 
         with Client(address) as client:
-            try:
-                client.wait_for_workers(1, timeout=START_S)
-            except TimeoutError as error:
-                raise Unavailable(
-                    f"No worker of {name} in {self._namespace} is there after {START_S} seconds.",
-                    hint=f"kubectl describe pods -n {self._namespace} says why.",
-                ) from error
-            # Those that come later get work, too.
-            with suppress(TimeoutError):
-                client.wait_for_workers(workers, timeout=MORE_S)
+            wait_for_workers(
+                client,
+                workers,
+                START_S,
+                f"No worker of {name} in {self._namespace} is there after {START_S} seconds.",
+                f"kubectl describe pods -n {self._namespace} says why.",
+            )
             check_versions(client, self._namespace)
             yield client
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from workbench.core import Context, Invalid, Unavailable
 
-from .elsewhere import check_versions, first_line
+from .elsewhere import check_versions, first_line, wait_for_workers
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class Scheduler:
                 hint="Start it, or change the URL of the port compute.clusters.",
             ) from error
         with client:
-            try:
-                client.wait_for_workers(1, timeout=WAIT_S)
-            except TimeoutError as error:
-                raise Unavailable(
-                    f"The Dask scheduler at {self._address} has no worker.",
-                    hint=f"Start some: dask worker {self._address}",
-                ) from error
+            wait_for_workers(
+                client,
+                1,
+                WAIT_S,
+                f"The Dask scheduler at {self._address} has no worker.",
+                f"Start some: dask worker {self._address}",
+            )
             check_versions(client, self._address)
             yield client
 

@@ -181,31 +181,15 @@ async def test_why_it_was_killed_is_kept(kept: Kept) -> None:
 
 async def test_a_kernel_with_a_limit_of_its_own(kept: Kept, tmp_path: Path) -> None:
     """Less than the project allows: it holds, it is shown, and it is named where a cell ends."""
-    launched = kept.kernel.launched
-    await kept.keeper._do(
-        "launch",
-        id="k",
-        name="python3",
-        command=[sys.executable, "-m", "ipykernel_launcher", "-f", str(tmp_path / "kernel.json")],
-        **launched,
-        connection=kept.kernel.connection,
-        memory=600 * 2**20,
-    )
-    (use,) = await kept.keeper._do("uses")
-    assert use["limit_bytes"] == 600 * 2**20
-    limits = f"/proc/{kept.kernel.process.pid}/limits"
-    (line,) = [x for x in Path(limits).read_text().splitlines() if x.startswith("Max data size")]
-    assert line.split()[3:5] == [str(600 * 2**20)] * 2
-    await kept.keeper._do(
-        "launch",
-        id="k",
-        name="python3",
-        command=[sys.executable, "-m", "ipykernel_launcher", "-f", str(tmp_path / "kernel.json")],
-        **launched,
-        connection=kept.kernel.connection,
-        memory=2**40,
-    )
-    assert kept.kernel.limit == 2**33, "the project's limit is the most"
+    launched, connection = kept.kernel.launched, kept.kernel.connection
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", str(tmp_path / "kernel.json")]
+    for memory, limit in ((600 * 2**20, 600 * 2**20), (2**40, 2**33)):
+        more = {**launched, "connection": connection, "memory": memory}
+        await kept.keeper._do("launch", id="k", name="python3", command=command, **more)
+        (use,) = await kept.keeper._do("uses")
+        assert use["limit_bytes"] == limit, "the project's limit is the most"
+        limits = Path(f"/proc/{kept.kernel.process.pid}/limits").read_text()
+        assert limits.partition("Max data size")[2].split()[:2] == [str(limit)] * 2
 
 
 @pytest.mark.parametrize(
