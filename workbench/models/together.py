@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,9 @@ def _await(
             try:
                 ctx.job.check()
             except BaseException:
-                client.run(_stop, workers=list(addresses))
+                # They may be gone with their cluster.
+                with suppress(OSError):
+                    client.run(_stop, workers=list(addresses))
                 raise
             # One that is lost leaves the others waiting.
             if any(each.status == "error" for each in futures):
