@@ -105,7 +105,11 @@ def test_it_goes_back_to_the_version_before_and_forward_again(tmp_path: Path) ->
 
 def rows(home: Path) -> dict[str, list[Any]]:
     """What the tables of schema 0001 hold, by the columns they had then."""
-    columns = {"projects": "id, name, title, description, owner, made_at"}
+    columns = {
+        "projects": "id, name, title, description, owner, made_at",
+        "jobs": "id, project, actor, action, request, state, progress, note, result, error, "
+        "attempt, stop, trace, made_at, started_at, finished_at",
+    }
     tables = ("answers", "events", "grants", "job_lines", "jobs", "projects", "records")
     with closing(sqlite3.connect(home / "studio.db")) as database:
         return {

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import AnyStr
 
 from workbench.core import Invalid, Limited
 
@@ -72,21 +73,29 @@ def plain_copy(file: Path, folder: Path, name: str, limit: int, head: int = 0) -
 
 def _whole_lines(data: bytes) -> bytes:
     """The beginning of a text up to the end of a row: not inside a character or double quotes."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        newline = b"\n\0" if data.startswith(codecs.BOM_UTF16_LE) else b"\0\n"
-        cut = data.rfind(newline)
-        while cut > 0 and cut % 2:
-            cut = data.rfind(newline, 0, cut + 1)
-        return data[: cut + 2] if cut > 0 else data[: len(data) & ~1]
-    last = cut = data.rfind(b"\n")
-    quotes = data.count(b'"', 0, cut + 1)
+    for mark, encoding in (
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if data.startswith(mark):
+            # The half of a character that may be left at the end is not in a whole line.
+            text = data[len(mark) : len(data) & ~1].decode(encoding, "surrogatepass")
+            whole = text[: _end_of_rows(text, "\n", '"')]
+            return mark + whole.encode(encoding, "surrogatepass")
+    return data[: _end_of_rows(data, b"\n", b'"')]
+
+
+def _end_of_rows(data: AnyStr, newline: AnyStr, quote: AnyStr) -> int:
+    """Where the last whole row ends; the end of all if there is none."""
+    last = cut = data.rfind(newline)
+    quotes = data.count(quote, 0, cut + 1)
     while cut > 0 and quotes % 2:
-        before = data.rfind(b"\n", 0, cut)
-        quotes -= data.count(b'"', before + 1, cut + 1)
+        before = data.rfind(newline, 0, cut)
+        quotes -= data.count(quote, before + 1, cut + 1)
         cut = before
     # No such place: the quotes are no delimiters, as in JSON lines.
     cut = cut if cut > 0 else last
-    return data[: cut + 1] if cut > 0 else data
+    return cut + 1 if cut > 0 else len(data)
 
 
 def _parts(file: Path) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """No value is lost or changed silently on its way in, and none breaks a look at it."""
 
+import codecs
 import gzip
 import io
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from workbench.core import Context, Invalid, NotFound, blobs, call_here
+from workbench.data.text import plain_copy
 
 Register = Callable[..., Any]
 Rows = Callable[[str], list[list[Any]]]
@@ -147,6 +149,21 @@ def test_a_broken_file_is_one_sentence_of_ours(register: Register, kind: str) ->
 def test_json_texts_among_numbers_have_no_quotes(register: Register, rows: Rows) -> None:
     product = register('{"a": 1}\n{"a": "y"}\n', "t.jsonl")
     assert rows(product.ref) == [["1"], ["y"]]
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+@pytest.mark.parametrize("head", [22, 23, 24, 25, 26, 27, 28])
+def test_the_beginning_ends_where_a_row_does(tmp_path: Any, mark: bytes, head: int) -> None:
+    """Not inside a value that has a line's end in it, nor inside a character."""
+    encoding = {b"": "utf-8", codecs.BOM_UTF16_LE: "utf-16-le"}.get(mark, "utf-16-be")
+    file = tmp_path / "long.csv"
+    file.write_bytes(mark + ("a,b\n" + '1,"é😀\n"\n' * 9).encode(encoding))
+    most = head * (2 if mark else 1)
+    found = plain_copy(file, tmp_path, "long.csv", 10**6, head=most).read_bytes()
+    assert len(found) <= most and found.startswith(mark)
+    text = found[len(mark) :].decode(encoding)
+    assert text == "a,b\n" + '1,"é😀\n"\n' * text.count("1")
+    assert "1" in text
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
