@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.hostile.conftest import Team, invited
-from tests.hostile.members import Member, Terminal
+from tests.hostile.conftest import Team, invited, made
+from tests.hostile.members import Member
 from tests.hostile.test_terminal import called
 
 pytestmark = pytest.mark.studio
@@ -43,27 +43,29 @@ def job_of(owner: Member, project: str, id: str) -> Any:
     return owner.call("GET", f"pipelines/jobs/{id}", headers=headers).json()
 
 
-def test_its_key_holds_in_its_own_project_while_it_runs(team: Team, shell: Terminal) -> None:
-    invited(team.alice, team.hers, team.mallory, "editor")
-    there = team.enter(team.mallory, team.hers).terminal()
-    there.run("rm -f key enough")
-    id = run(team.alice, team.hers, LOOK.format(home=str(team.home)))
+def test_its_key_holds_in_its_own_project_while_it_runs(team: Team) -> None:
+    project = made(team.alice, "noted")
+    invited(team.alice, project, team.mallory, "editor")
+    there = team.enter(team.mallory, project).terminal()
+    elsewhere = team.enter(team.mallory, team.theirs).terminal()
+    id = run(team.alice, project, LOOK.format(home=str(team.home)))
     key = there.run("while ! test -s key; do sleep 0.2; done; cat key").split()[0]
     assert key.startswith("session-")
     assert called(there, key) == "200"
-    assert called(shell, key) == "401"
+    assert called(elsewhere, key) == "401"
     there.run("touch enough")
     until = time.monotonic() + 60
-    while (job := job_of(team.alice, team.hers, id))["state"] not in ("done", "failed"):
+    while (job := job_of(team.alice, project, id))["state"] not in ("done", "failed"):
         assert time.monotonic() < until
         time.sleep(0.3)
     assert job["state"] == "done", job
     assert called(there, key) == "401"
     copy = there.run(f"cat {job['result']['notebook']}")
-    there.close()
+    for each in (there, elsewhere):
+        each.close()
     for place in ("", "/keys", "/studio.db"):
         assert f"{team.home}{place} FileNotFoundError" in copy, copy
-    assert f"actor project:{team.hers}" in copy
+    assert f"actor project:{project}" in copy
     assert "invite Forbidden" in copy
 
 
