@@ -53,7 +53,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 FLUSH_S = 0.15
 QUICK_S, SMALL_MB = 0.5, 32.0
-"""The processor seconds and the memory below which an attempt leaves its process to the next."""
+"""The processor seconds of an attempt, and the memory of all that its process served, below which
+that is left to the next one."""
 MOST_ORDERS = 200
 """How many attempts one process serves."""
 LARGEST = 1 << 16
@@ -355,17 +356,21 @@ class Orders:
 
 
 class Trace:
-    """What an attempt may leave behind in its process."""
+    """What an attempt may leave behind in its process.
 
-    def __init__(self) -> None:
-        self._before = self._look()
+    Args:
+        first_mb: The most that the process held before its first attempt, in MiB.
+    """
+
+    def __init__(self, first_mb: float) -> None:
+        self._before, self._first_mb = self._look(), first_mb
         self._used = _used()
 
     def left_nothing(self) -> bool:
         """Whether the process is as it was, and was quick."""
         now = _used()
         quick = now["cpu_s"] - self._used["cpu_s"] < QUICK_S
-        small = now["peak_mb"] - self._used["peak_mb"] < SMALL_MB
+        small = now["peak_mb"] - self._first_mb < SMALL_MB
         try:
             os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
@@ -389,8 +394,9 @@ def main() -> None:
     settings = Settings.model_validate(order["settings"])
     configure_logging(settings)
     engines = engines_of(settings)
+    first_mb = _used()["peak_mb"]
     for left in reversed(range(MOST_ORDERS)):
-        trace = Trace()
+        trace = Trace(first_mb)
         good = contextvars.copy_context().run(run, engines, order)
         sys.stdout.flush()
         sys.stderr.flush()
