@@ -53,6 +53,8 @@ from .scratch import drop_scratch, sweep_scratch
 log = logging.getLogger(__name__)
 
 GRACE_S = 10.0
+WRITE_S = 2.0
+"""How long DBOS may take to write what has ended before it is closed, in seconds."""
 POLL_S = 0.1
 SWEEP_S = 20.0
 """How often at least processes that are not needed any more are ended, in seconds."""
@@ -88,6 +90,8 @@ class DurableJobs:
         self._engines: Engines | None = None
         self._running = threading.Condition()
         self._at_work: set[str] = set()
+        self._interrupted = 0
+        """How many attempts were left to the next launch."""
         self._taken: set[str] = set()
         """The jobs that DBOS has and that have not ended."""
         self._wanted = threading.Event()
@@ -207,13 +211,29 @@ class DurableJobs:
             self._dispatcher.join()
         with self._running:
             self._running.wait_for(lambda: not self._at_work, timeout=GRACE_S + 2)
+        until = time.monotonic() + WRITE_S
+        while not self._written() and time.monotonic() < until:
+            time.sleep(POLL_S / 10)
         DBOS.destroy()
         self._processes.close()
         _closing.clear()
         self._launched = False
+        self._interrupted = 0
         self._taken.clear()
         _active.clear()
         self._lock.release()
+
+    def _written(self) -> bool:
+        """Whether DBOS knows of all attempts that are over that they are."""
+        from dbos import DBOS
+
+        try:
+            found = DBOS.list_workflows(status=["PENDING"], load_input=False, load_output=False)
+        except sa.exc.SQLAlchemyError as error:
+            # They are run again at the next launch, and find nothing to do.
+            log.warning("DBOS may not have written what has ended: %s", error)
+            return True
+        return len([each for each in found if _job_of(each.workflow_id)]) <= self._interrupted
 
     def _dispatch(self) -> None:
         """Begin as many of the jobs that wait as there is room for, whenever there may be some."""
@@ -272,6 +292,9 @@ class DurableJobs:
                 if _closing.wait(AGAIN_S * 2 ** (AGAIN - left)):
                     raise Interrupted
             return outcome
+        except Interrupted:
+            self._interrupted += 1
+            raise
         except Exception:
             # The store cannot be written now, say: a job that waits is not begun again at once.
             _closing.wait(AGAIN_S)
