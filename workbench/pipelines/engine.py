@@ -226,10 +226,11 @@ class DurableJobs:
     def _written(self) -> bool:
         """Whether DBOS knows of all attempts that are over that they are."""
         from dbos import DBOS
+        from dbos import error as failures
 
         try:
             found = DBOS.list_workflows(status=["PENDING"], load_input=False, load_output=False)
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, failures.DBOSException) as error:
             # They are run again at the next launch, and find nothing to do.
             log.warning("DBOS may not have written what has ended: %s", error)
             return True
