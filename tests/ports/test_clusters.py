@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dask
 import httpx
 import psutil
 import pytest
@@ -298,6 +299,17 @@ def hold(folder: str, url: str) -> None:
     with opened(context(Path(folder), url)) as client:
         print(json.dumps([*client.run(os.getpid).values()]), flush=True)
         signal.pause()
+
+
+def test_a_gateways_scheduler_that_is_not_where_it_is_said_to_be(tmp_path: Path) -> None:
+    soon = {"distributed.comm.timeouts.connect": "1s"}
+    with gateway(tmp_path) as url, dask.config.set(soon):
+        ctx = context(tmp_path, f"{url}?scheduler=127.0.0.1:{free_port()}")
+        with (
+            pytest.raises(Unavailable, match="No Dask scheduler answers at gateway://"),
+            opened(ctx),
+        ):
+            pass
 
 
 def test_nobody_answers_at_a_gateway(tmp_path: Path) -> None:

@@ -9,10 +9,30 @@ from workbench.core import Refused, Unavailable
 
 if TYPE_CHECKING:
     from distributed import Client
+    from distributed.security import Security
 
 
+WAIT_S = 10.0
+"""How long a scheduler may take to answer, in seconds."""
 MORE_S = 10
 """How long the other workers are waited for, once there is one, in seconds."""
+
+
+def connected(address: str, security: "Security | None" = None) -> "Client":
+    """A client of a scheduler.
+
+    Raises:
+        Unavailable: Nobody answers there.
+    """
+    from distributed import Client
+
+    try:
+        return Client(address, security=security, timeout=WAIT_S)
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"No Dask scheduler answers at {address}: {first_line(error)}.",
+            hint="Start it, or change the URL of the port compute.clusters.",
+        ) from error
 
 
 def wait_for_workers(client: "Client", workers: int, first_s: float, why: str, hint: str) -> None:

@@ -12,7 +12,7 @@ from distributed.utils import LoopRunner, sync
 
 from workbench.core import Context, Invalid, Unavailable
 
-from .elsewhere import check_versions, first_line, wait_for_workers
+from .elsewhere import check_versions, connected, first_line, wait_for_workers
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ class DaskGateway:
 
     @contextmanager
     def _client(self, cluster: "GatewayCluster", workers: int) -> "Iterator[Client]":
-        from distributed import Client
-
-        with Client(cluster.scheduler_address, security=cluster.security) as client:
+        with connected(cluster.scheduler_address, cluster.security) as client:
             wait_for_workers(
                 client,
                 workers,

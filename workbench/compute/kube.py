@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 
 from workbench.core import Context, Invalid, Unavailable, new_id
 
-from .elsewhere import check_versions, first_line, wait_for_workers
+from .elsewhere import check_versions, connected, first_line, wait_for_workers
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -105,9 +105,7 @@ class DaskOperator:
 
     @contextmanager
     def _client(self, address: str, name: str, workers: int) -> "Iterator[Client]":
-        from distributed import Client
-
-        with Client(address) as client:
+        with connected(address) as client:
             wait_for_workers(
                 client,
                 workers,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from workbench.core import Context, Invalid, Unavailable
 
-from .elsewhere import check_versions, first_line, wait_for_workers
+from .elsewhere import check_versions, connected, wait_for_workers
 from .ports import Need, check_need
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 WAIT_S = 10.0
-"""How long a scheduler may take to answer, and its first worker to be there, in seconds."""
+"""How long its first worker may take to be there, in seconds."""
 FILES = ("ca", "cert", "key")
 
 
@@ -40,17 +40,8 @@ class Scheduler:
     @contextmanager
     def open(self, ctx: Context, need: Need) -> "Iterator[Client]":
         """See `Clusters`. What the need says of threads and memory is the workers' own matter."""
-        from distributed import Client
-
         check_need(need)
-        try:
-            client = Client(self._address, security=self._security(), timeout=WAIT_S)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise Unavailable(
-                f"No Dask scheduler answers at {self._address}: {first_line(error)}.",
-                hint="Start it, or change the URL of the port compute.clusters.",
-            ) from error
-        with client:
+        with connected(self._address, self._security()) as client:
             wait_for_workers(
                 client,
                 1,

@@ -215,6 +215,7 @@ def _train(
     best, best_loss, waited = _copied(module), math.inf, 0
     history: list[dict[str, float]] = []
     given = {**told, "seed": lesson.seed, "rows": len(train), "epochs": epochs}
+    given["checkpoint"] = 2  # Of another form than before it had a scaler.
     row_bytes = _row_bytes(lesson.train[0])
     if row_bytes is not None:
         given["blocks"] = [READ, BLOCKS]

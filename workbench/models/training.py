@@ -53,7 +53,7 @@ def train_model(
         fitted = fit_together(ctx, lesson, workers)
     else:
         fitted = fit_estimator(given.estimator, lesson)
-    return {"model": finish(ctx, prepared, lesson, fitted, started).ref}
+    return {"model": finish(ctx, prepared, lesson, fitted, started, workers=workers).ref}
 
 
 def _check_workers(estimator: str, workers: int) -> None:
@@ -72,6 +72,7 @@ def finish(
     fitted: Estimator,
     started: float,
     study: str = "",
+    workers: int = 1,
 ) -> Model:
     """Measure what was fitted on the untouched rows, beside others; keep it.
 
@@ -82,6 +83,7 @@ def finish(
         fitted: What is kept.
         started: When the work began, by `time.monotonic`.
         study: The search that its settings come from, if any.
+        workers: How many were asked to train it together.
     """
     given, aim, parts = prepared.given, prepared.aim, prepared.parts
     held, truth = prepared.untouched()
@@ -109,6 +111,7 @@ def finish(
             "epochs": lesson.epochs,
             "exclude": json.dumps(sorted(given.exclude)),
             "name": given.name,
+            "workers": workers,
             **{f"settings.{key}": value for key, value in lesson.settings.items()},
         },
         lambda fields: Model(

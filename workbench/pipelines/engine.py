@@ -294,7 +294,8 @@ class DurableJobs:
                     raise Interrupted
             return outcome
         except Interrupted:
-            self._interrupted += 1
+            with self._running:
+                self._interrupted += 1
             raise
         except Exception:
             # The store cannot be written now, say: a job that waits is not begun again at once.
@@ -456,8 +457,10 @@ class Uses:
 
     def __init__(self, pid: int, limit_mb: float | None) -> None:
         self._pid, self._limit = pid, limit_mb and limit_mb * MIB
-        self._looked_at = 0.0
-        self._before = self._cpu_s()
+        self._looked_at = self._before = 0.0
+        # Nothing is below it yet, and to look for that costs more than a small job.
+        with suppress(psutil.Error):
+            self._before = _cpu_s(psutil.Process(pid))
         self.cpu_s = 0.0
         """What they used of the processor, in seconds."""
         self.peak = 0
@@ -470,35 +473,29 @@ class Uses:
         if now - self._looked_at < LOOK_S:
             return
         self._looked_at = now
-        self.cpu_s = max(self.cpu_s, self._cpu_s() - self._before)
-        for each in self._all():
-            with suppress(psutil.Error):
-                told = each.memory_info()
-                # Mapped files do not count: the machine drops them when it needs the room.
-                self.peak = max(self.peak, told.rss - getattr(told, "shared", 0))
+        used = 0.0
+        with suppress(psutil.Error):
+            first = psutil.Process(self._pid)
+            for each in (first, *first.children(recursive=True)):
+                with suppress(psutil.Error):
+                    used += _cpu_s(each)
+                    told = each.memory_info()
+                    # Mapped files do not count: the machine drops them when it needs the room.
+                    self.peak = max(self.peak, told.rss - getattr(told, "shared", 0))
+        self.cpu_s = max(self.cpu_s, used - self._before)
         machine = psutil.virtual_memory()
         near = self._limit is not None and self.peak > FULL * self._limit
         self.full = near or machine.available < SCARCE * machine.total
-
-    def _all(self) -> list[psutil.Process]:
-        try:
-            first = psutil.Process(self._pid)
-            return [first, *first.children(recursive=True)]
-        except psutil.Error:
-            return []
-
-    def _cpu_s(self) -> float:
-        """Of those that live, and of those that they waited for."""
-        used = 0.0
-        for each in self._all():
-            with suppress(psutil.Error):
-                used += sum(each.cpu_times()[:4])
-        return used
 
     def told(self) -> str:
         """In words: so much, of so much."""
         held = f"{self.peak / MIB:,.0f} MiB"
         return f"{held} of at most {self._limit / MIB:,.0f}" if self._limit else held
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """What a process used of the processor, and those that it waited for, in seconds."""
+    return float(sum(process.cpu_times()[:4]))
 
 
 RUN = "run:"

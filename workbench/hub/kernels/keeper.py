@@ -329,9 +329,9 @@ class Keeper:
         # The kernel looks for this process, and ends when it is gone.
         process = launch_kernel(command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL)
         limit = min(filter(None, (memory, self._memory)), default=None)
-        if limit is not None:
-            # In its first moment: it has imported nothing yet.
-            resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
+        if limit is not None and limit != self._memory:
+            # In its first moment: it has imported nothing yet. The project's it has from us.
+            _confine(process.pid, limit)
         self._kernels[id] = Kernel(
             id=id,
             name=name,
@@ -604,6 +604,12 @@ def _tree(pid: int) -> Iterator[psutil.Process]:
         yield from process.children(recursive=True)
     except psutil.Error:
         return
+
+
+def _confine(pid: int, data: int) -> None:
+    """Limit the bytes of data of a process. macOS cannot, and would not hold to it."""
+    if hasattr(resource, "prlimit"):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (data, data))
 
 
 def main() -> None:

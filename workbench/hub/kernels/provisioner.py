@@ -22,8 +22,6 @@ ANSWER_S = 60.0
 CLUSTER, CONNECTED = "studio_cluster", "STUDIO_DASK"
 """In the metadata of a kernel's description: it is connected to the project's cluster. And how it
 is told so, in its environment: see `workbench.magics.cluster`."""
-
-
 NOTEBOOK = "JPY_SESSION_NAME"
 """The variable of a kernel's environment that has its notebook's path: Jupyter's."""
 LIMITED = "STUDIO_MEMORY"
@@ -152,7 +150,8 @@ class KeeperProvisioner(LocalProvisioner):
         """Have the keeper start it."""
         self.cwd = kwargs.get("cwd") or Path.cwd()
         environment = dict(kwargs.get("env") or os.environ) | await self._dask()
-        memory = memory_of(self._root / environment.get(NOTEBOOK, ""))
+        notebook = self._root / environment.get(NOTEBOOK, "")
+        memory = await asyncio.to_thread(memory_of, notebook)
         if memory is not None:
             # Its usual allocator takes a GiB beforehand, and the limit counts what is taken.
             environment.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
