@@ -31,7 +31,7 @@ export default defineConfig(
     extends: [typescript.configs.recommended]
   },
   {
-    files: ['studio/src/**/*.tsx', 'studio/src/**/*.ts'],
+    files: ['{model-editor,studio}/src/**/*.tsx', '{model-editor,studio}/src/**/*.ts'],
     plugins: { 'react-hooks': hooks },
     rules: { 'react-hooks/rules-of-hooks': 'error', 'react-hooks/exhaustive-deps': 'error' }
   }

@@ -23,7 +23,7 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 ROOMS = (
     *("security", "pipelines", "comments", "projects", "environments", "history", "audit"),
-    *("compute", "data", "notebooks", "models", "ethics", "operations"),
+    *("compute", "data", "documents", "notebooks", "models", "ethics", "operations"),
 )
 """The capabilities whose actions make the catalogue."""
 

@@ -84,6 +84,7 @@ def _made(wb: Workbench, folder: Path) -> dict[str, str]:
     made |= {"job": job.id, "model": job.result["model"]}
     report = wb.call("ethics.assess", {"model": made["model"]}).wait(show=lambda _: None)
     made |= {"report": report.result["report"]}
+    made |= {"document": wb.call("documents.create_document", {"name": "drawn"}).id}
     made |= {"event": wb.call("audit.list_events").items[0].id}
     stopped = wb.call("pipelines.get_job", {"id": job.id})
     assert stopped.state == "done"

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 from pydantic import PrivateAttr, TypeAdapter
@@ -44,6 +44,9 @@ from workbench.core import (
 )
 from workbench.projects import resolve
 
+if TYPE_CHECKING:
+    from .live import Line, LiveGraph
+
 CHUNK = 8 * 1024 * 1024
 UNIX = "http+unix://"
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
@@ -67,6 +70,9 @@ class Transport(Protocol):
     def fetch(self, blob: Blob, to: Path) -> Path:
         """Save a blob's bytes."""
 
+    def line(self) -> "Line":
+        """Where sockets are opened; Unavailable where no Studio runs."""
+
     def close(self) -> None:
         """Let go of what is open."""
 
@@ -82,6 +88,8 @@ class Workbench:
         self.project = project
 
     def __getattr__(self, name: str) -> "_Room":
+        if name == "documents":
+            return _Documents(self, name)
         if any(each.startswith(f"{name}.") for each in catalogue):
             return _Room(self, name)
         rooms = sorted({each.partition(".")[0] for each in catalogue})
@@ -161,6 +169,24 @@ class _Room:
 
     def __dir__(self) -> list[str]:
         return sorted(n.partition(".")[2] for n in catalogue if n.startswith(f"{self._name}."))
+
+
+class _Documents(_Room):
+    """The actions of documents, and documents as live peers."""
+
+    def open(self, id: str) -> "LiveGraph":
+        """A document that others have open, too: what is changed there is seen here, and back.
+
+        Args:
+            id: Id or name of the document.
+
+        Raises:
+            Unavailable: No Studio runs, so there is no room to meet in.
+        """
+        from .live import LiveGraph
+
+        found = self._wb.call("documents.get_document", {"id": id})
+        return LiveGraph(self._wb._transport.line(), found.id, found.name)
 
 
 class RunningJob(Job):
@@ -298,6 +324,13 @@ class InProcess:
         shutil.copyfile(self._ctx.engine(blobs).path(self._ctx.project, blob.id), to)
         return to
 
+    def line(self) -> "Line":
+        """See `Transport`."""
+        raise Unavailable(
+            "No Studio runs here, so there is no room to meet others in.",
+            hint="Start it (`workbench up`), or use documents.edit.",
+        )
+
     def close(self) -> None:
         """See `Transport`."""
         self._ctx.engines.close()
@@ -321,9 +354,11 @@ class OverHttp:
         if project:
             headers["x-workbench-project"] = project
         transport = None
-        if url.startswith(UNIX):
-            transport = httpx.HTTPTransport(uds=url.removeprefix(UNIX))
+        self._uds = url.removeprefix(UNIX) if url.startswith(UNIX) else ""
+        if self._uds:
+            transport = httpx.HTTPTransport(uds=self._uds)
             url = f"http://localhost{whereabouts().service_prefix}"
+        self._url, self._token = url, token
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
             headers=headers,
@@ -393,6 +428,12 @@ class OverHttp:
             for part in answer.iter_bytes():
                 file.write(part)
         return to
+
+    def line(self) -> "Line":
+        """See `Transport`."""
+        from .live import Line
+
+        return Line(self._url, self._token, self._uds, self.project)
 
     def close(self) -> None:
         """See `Transport`."""

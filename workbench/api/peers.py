@@ -5,6 +5,7 @@ import socket
 import struct
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from workbench.security.guard import SOCKET
 
@@ -17,9 +18,23 @@ class PeerProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
         super().connection_made(transport)
-        reached = transport.get_extra_info("socket")
-        if reached is not None and reached.family == socket.AF_UNIX:
-            self.client = (SOCKET, _peer(reached))
+        self.client = _client(transport) or self.client
+
+
+class PeerSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose client is the same."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self.client = _client(transport) or self.client
+
+
+def _client(transport: asyncio.Transport) -> tuple[str, int] | None:
+    reached = transport.get_extra_info("socket")
+    if reached is None or reached.family != socket.AF_UNIX:
+        return None
+    return SOCKET, _peer(reached)
 
 
 def _peer(reached: socket.socket) -> int:

@@ -39,6 +39,7 @@ from workbench.security.guard import Asker, Guard, HubGuard, check_origin, check
 from .entering import add_entrances, add_views
 from .metrics import add_metrics
 from .pages import add_pages
+from .rooms import add_rooms
 from .tracing import Tracing, bug, trace_of, traced
 
 PROJECT_HEADER = "x-workbench-project"
@@ -89,6 +90,7 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await live.end()
         await asyncio.to_thread(engines.close)
 
     app = FastAPI(
@@ -118,6 +120,7 @@ def application(engines: Engines, guard: Guard, *, prefix: str = "") -> FastAPI:
     for act in catalogue.values():
         _add_action(app, act, context, prefix)
     _add_blobs(app, engines, context)
+    live = add_rooms(app, engines, guard, projects.resolve)
     _add_errors(app)
     add_metrics(app, engines, guard)
     # Around everything, the last resort for bugs included.

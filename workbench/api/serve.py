@@ -14,13 +14,14 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import workbench
-from workbench import environments, projects
+from workbench import documents, environments, projects
 from workbench.core import Engines, load_settings, local_person, whereabouts
 from workbench.core.door import workers
 from workbench.core.jobs import runner
 from workbench.core.listening import everywhere
 from workbench.core.logs import configure_logging
 from workbench.core.store import stores
+from workbench.documents.rooms import LARGEST
 from workbench.operations.running import project_within
 from workbench.operations.sweeping import Sweeper
 from workbench.pipelines.schedules import Scheduler
@@ -28,7 +29,7 @@ from workbench.security import sandbox
 from workbench.security.guard import Guard, HubGuard, LocalGuard
 from workbench.security.inside import forget_all, project_beside
 
-from .peers import PeerProtocol
+from .peers import PeerProtocol, PeerSocket
 from .rest import application
 
 log = logging.getLogger(__name__)
@@ -74,11 +75,14 @@ def serve() -> None:
     config = uvicorn.Config(
         _under(app, prefix),
         http=PeerProtocol,
+        ws=PeerSocket,
+        ws_max_size=LARGEST,
         log_config=None,
         access_log=False,
         proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
+    documents.sweep(engines)
     sweeper, scheduler = Sweeper(engines), Scheduler(engines)
     sweeper.start()
     scheduler.start()

@@ -55,8 +55,7 @@ class Shelf(Generic[R]):
             Conflict: That id and version, or that name and version, is taken.
         """
         body: Any = record
-        id, version = body.id, int(getattr(body, "version", 0))
-        name = str(getattr(body, "name", "") or id) if self.named else str(id)
+        id, version, name = body.id, int(getattr(body, "version", 0)), self._name(record)
         try:
             if version:
                 tx.execute(
@@ -83,19 +82,41 @@ class Shelf(Generic[R]):
             ) from error
 
     def replace(self, tx: sa.Connection, project: str, record: R) -> None:
-        """Rewrite one version of a Record in place (an alias, a role), in a write transaction."""
+        """Rewrite one version of a Record in place (an alias, a name), in a write transaction.
+
+        Raises:
+            Conflict: It is gone, or its new name is taken.
+        """
         body: Any = record
-        done = tx.execute(
-            sa.update(records)
-            .where(
-                *self._where(project),
-                records.c.id == body.id,
-                records.c.version == int(getattr(body, "version", 0)),
+        try:
+            done = tx.execute(
+                sa.update(records)
+                .where(
+                    *self._where(project),
+                    records.c.id == body.id,
+                    records.c.version == int(getattr(body, "version", 0)),
+                )
+                .values(
+                    name=self._name(record), body=record.model_dump_json(), schema=record.SCHEMA
+                )
             )
-            .values(body=record.model_dump_json(), schema=record.SCHEMA)
-        )
+        except sa.exc.IntegrityError as error:
+            raise Conflict(
+                f"The {self.noun} {self._name(record)!r} was made by somebody else meanwhile.",
+                hint="Choose another name.",
+            ) from error
         if done.rowcount != 1:
             raise Conflict(f"The {self.noun} {body.id} is gone.", hint="Read the list again.")
+
+    def remove(self, tx: sa.Connection, project: str, id: str) -> None:
+        """Take a Record away with all its versions, in a write transaction.
+
+        Raises:
+            Conflict: It is gone already.
+        """
+        done = tx.execute(records.delete().where(*self._where(project), records.c.id == id))
+        if not done.rowcount:
+            raise Conflict(f"The {self.noun} {id} is gone.", hint="Read the list again.")
 
     def find(self, store: Store, project: str, id_or_name: str) -> R | None:
         """The Record with that id or name (`…@3` for a version; the latest otherwise), or None."""
@@ -164,6 +185,10 @@ class Shelf(Generic[R]):
         )
         with store.read() as connection:
             return [self._open(row.body, row.schema) for row in connection.execute(query)]
+
+    def _name(self, record: R) -> str:
+        body: Any = record
+        return str(getattr(body, "name", "") or body.id) if self.named else str(body.id)
 
     def _where(self, project: str) -> tuple[sa.ColumnElement[bool], ...]:
         return records.c.kind == self.kind, records.c.project == project

@@ -10,14 +10,30 @@ class Node(Record):
 
     layer: str
     params: dict[str, Any] = {}
+    name: str = ""
+    """What people call it; its id stays the name of its weights."""
+    group: str = ""
+    """The id of the group it is drawn in; empty if in none."""
 
 
 class Edge(Record):
-    """A tensor from one node's port to another's."""
+    """A tensor from one node's output to another's port."""
 
     source: str
     target: str
     port: str = "in"
+    output: str = "out"
+    order: float = 0.0
+    """Where a port takes several edges, they are joined by (order, id of the edge)."""
+
+
+class Group(Record):
+    """Nodes that are drawn together; what is computed stays the same."""
+
+    name: str
+    folded: bool = False
+    parent: str = ""
+    """The id of the group it is drawn in; empty if in none."""
 
 
 class Graph(Record):
@@ -26,7 +42,12 @@ class Graph(Record):
     name: str = "network"
     nodes: dict[str, Node]
     edges: dict[str, Edge]
+    groups: dict[str, Group] = {}
     layout: dict[str, tuple[float, float]] = {}
+    """Where nodes are drawn, in CSS pixels, to the right and down."""
+    data: dict[str, Any] = {}
+    """What it is for, once that is chosen: `product`, `target`, and the numbers that follow from
+    them, `features` that a table's row becomes and `outputs` that the target needs."""
     training: dict[str, Any] = {}
     """`epochs`, `batch_size`, `learning_rate`, `weight_decay`, `patience`; `mixed_precision` is 1
     to compute with 16 bits where they are enough."""
@@ -36,26 +57,57 @@ class Parameter(Record):
     """A parameter of a layer: what it may be, and what it is when nobody says."""
 
     name: str
-    type: Literal["integer", "number", "boolean", "choice"]
+    type: Literal["integer", "integers", "number", "boolean", "choice"]
+    """`integers`: a list, or one whole number for every dimension, or a word of `choices`."""
     default: Any
     minimum: float | None = None
-    """Inclusive."""
+    """Inclusive; of each number of a list."""
     maximum: float | None = None
-    """Inclusive."""
+    """Inclusive; of each number of a list."""
+    length: int | None = None
+    """How many numbers a list has; 1 to 8 if None."""
     choices: list[str] = []
     unit: str = ""
     meaning: str
 
 
-class Layer(Record):
-    """A kind of layer: what a node with this name computes from vectors of numbers."""
+class Port(Record):
+    """Where edges end or start at a node."""
 
     name: str
-    group: Literal["ends", "weights", "activation", "regularisation", "join"]
-    ports: list[str]
-    """Where edges may end; none for `input`."""
+    meaning: str
     many: bool = False
-    """Whether a port takes several edges (they are joined in the order of the edges' ids)."""
+    """Whether it takes several edges; they are joined in the order of (order, id)."""
+    optional: bool = False
+
+
+LayerGroup = Literal[
+    "ends",
+    "dense",
+    "convolution",
+    "pooling",
+    "normalisation",
+    "activation",
+    "regularisation",
+    "recurrent",
+    "attention",
+    "embedding",
+    "shape",
+    "join",
+]
+
+
+class Layer(Record):
+    """A kind of layer: what a node with this name computes from tensors."""
+
+    name: str
+    title: str
+    """For people: "2-D convolution"."""
+    group: LayerGroup
+    ports: list[Port] = []
+    """Where edges may end; none for the inputs."""
+    outputs: list[Port] = [Port(name="out", meaning="The result.")]
+    """Where edges may start; none for `output`."""
     params: list[Parameter] = []
     formula: str
     """What comes out, of the input x."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from workbench.core import Blob, Context, Job, Page, Upload, action
 from workbench.graphs import LAYERS, Graph, Layer
 
-from .types import Comparison, Model, Predictions, Study, models, studies
+from .types import Comparison, Ends, Model, Predictions, Study, models, studies
 
 
 @action(effect="job", undo="irreversible", on="product")
@@ -22,6 +22,7 @@ def train(
     task: Literal["auto", "classification", "regression"] = "auto",
     settings: dict[str, float] = {},  # noqa: B006
     workers: int = 1,
+    document: str = "",
 ) -> Job:
     """Train a model on a product and register it beside honest baselines.
 
@@ -47,12 +48,14 @@ def train(
             in the graph.
         workers: How many train a network together, each on its share of the rows, 1 to 64; on
             this machine at most one for each processor. A batch is shared among them.
+        document: The network's architecture as people edit it together, instead of `graph`: id or
+            name of the document, or `id@57` for a moment of it.
     """
     from .preparing import Given
     from .training import train_model
 
     given = Given(product, target, estimator, seed, name, exclude, task)
-    result: Any = train_model(ctx, given, graph, epochs, settings, workers)
+    result: Any = train_model(ctx, given, graph, epochs, settings, workers, document)
     return result  # type: ignore[no-any-return]
 
 
@@ -146,6 +149,29 @@ def get_model(ctx: Context, id: str) -> Model:
 def list_layers(ctx: Context) -> Page[Layer]:
     """The layers a graph can be made of, with their parameters and formulas."""
     return Page[Layer](items=LAYERS)
+
+
+@action(effect="read", on="product", heavy=True)
+def measure_ends(
+    ctx: Context,
+    product: str,
+    target: str,
+    exclude: list[str] = [],  # noqa: B006
+    seed: int = 0,
+    task: Literal["auto", "classification", "regression"] = "auto",
+) -> Ends:
+    """How large a network's ends are for a product: what training would find.
+
+    Args:
+        product: Id, `id@version` or name of the product.
+        target: The column to predict.
+        exclude: Columns the model must not see.
+        seed: Sets the rows apart, as in training.
+        task: `classification`, `regression`, or `auto` to decide by the target.
+    """
+    from .preparing import Given, measured_ends
+
+    return measured_ends(ctx, Given(product, target, "network", seed, "", exclude, task))
 
 
 @action(effect="read", on="product")

@@ -1,7 +1,6 @@
 """Handing a model on: ONNX (checked against what it came from), safetensors, LightGBM, skops."""
 
 import json
-import logging
 import secrets
 import shutil
 import warnings
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from workbench.core import Blob, Context, Invalid, Signer, Unavailable, blobs
+from workbench.graphs.programs import OPSET, to_onnx
 
 from .estimators import Estimator
 from .loaded import Loaded, load_model
@@ -24,7 +24,6 @@ ENDINGS: dict[str, str] = {
     "lightgbm": ".txt",
     "skops": ".skops",
 }
-OPSET = 18
 CLOSE = 1e-4
 """The largest difference of a probability (or of a value, in standard deviations of the values)
 between a model and its ONNX export."""
@@ -125,28 +124,7 @@ def network_to_onnx(network: Any, width: int) -> Any:
     """A network as ONNX: `features` float32 [rows, width] → `answer`, any number of rows."""
     import torch
 
-    module = network.answering()
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # What the exporter deprecates within itself is not for our users.
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module,
-                (torch.zeros(2, width),),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=["features"],
-                output_names=["answer"],
-                dynamic_shapes=({0: torch.export.Dim("rows")},),
-                verbose=False,
-            )
-    finally:
-        logger.setLevel(before)
-    assert program is not None
-    return program.model_proto
+    return to_onnx(network.answering(), (torch.zeros(2, width),), ["features"])
 
 
 def _sklearn_to_onnx(model: Any, width: int) -> Any:

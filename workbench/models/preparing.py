@@ -19,6 +19,7 @@ from .reading import Columns
 from .settings import Settings
 from .splits import Parts, split_rows
 from .targets import Target, read_target
+from .types import Ends
 
 TaskChoice = Literal["auto", "classification", "regression"]
 
@@ -93,6 +94,17 @@ class Prepared:
         return found
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A product as far as it is read before its rows are made numbers."""
+
+    product: Product
+    files: list[str]
+    aim: Target
+    parts: Parts
+    features: Features
+
+
 def prepare(ctx: Context, given: Given) -> Prepared:
     """Read a product, column by column, set its rows apart and make them numbers.
 
@@ -103,8 +115,28 @@ def prepare(ctx: Context, given: Given) -> Prepared:
     # A later attempt reads what the first one read.
     ref = ctx.job.step("product", lambda: products.get(ctx.store, ctx.project, given.product).ref)
     found = products.get(ctx.store, ctx.project, ref)
-    wanted = _asked(found, given)
     name = checked_name(given.name or f"{found.name}-{given.target}")
+    read = _read(ctx, found, given)
+    matrices = make_matrices(ctx, found, read.files, read.features, read.parts)
+    return Prepared(replace(given, name=name), found, read.aim, read.parts, read.features, matrices)
+
+
+def measured_ends(ctx: Context, given: Given) -> Ends:
+    """See the action `models.measure_ends`."""
+    found = products.get(ctx.store, ctx.project, given.product)
+    read = _read(ctx, found, given)
+    return Ends(
+        product=found.ref,
+        target=given.target,
+        task=read.aim.task,
+        features=len(read.features.names),
+        outputs=len(read.aim.classes) or 1,
+        classes=list(read.aim.classes),
+    )
+
+
+def _read(ctx: Context, found: Product, given: Given) -> _Read:
+    wanted = _asked(found, given)
     ctx.job.progress(0.02, f"reading {found.rows:,} rows")
     files = data_files(ctx, found)
     aimed_at = find_columns(found, [given.target], "target")[0]
@@ -136,8 +168,7 @@ def prepare(ctx: Context, given: Given) -> Prepared:
             f"({why or 'all excluded'}).",
             hint="Exclude less, or register the columns as numbers or categories.",
         )
-    matrices = make_matrices(ctx, found, files, features, parts)
-    return Prepared(replace(given, name=name), found, aim, parts, features, matrices)
+    return _Read(found, files, aim, parts, features)
 
 
 def checked_name(name: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from workbench.compute import check_workers
 from workbench.core import Context, Invalid, new_id
+from workbench.documents import graph_at
 from workbench.graphs import Graph
 
 from . import metrics
@@ -37,9 +38,19 @@ def train_model(
     epochs: int | None,
     settings: Settings,
     workers: int,
+    document: str = "",
 ) -> dict[str, str]:
     """See the action `models.train`."""
     started = time.monotonic()
+    if document:
+        if graph is not None:
+            raise Invalid(
+                f"A network has one architecture: the document {document!r}, or a graph.",
+                hint="Leave one of them out.",
+            )
+        # A later attempt trains what the first one did, however it is edited meanwhile.
+        document = ctx.job.step("document", lambda: graph_at(ctx, document)[0])
+        graph = graph_at(ctx, document)[1]
     check_architecture(given, graph, epochs)
     _check_workers(given.estimator, workers)
     settings = checked_settings(given.estimator, settings)
@@ -53,7 +64,11 @@ def train_model(
         fitted = fit_together(ctx, lesson, workers)
     else:
         fitted = fit_estimator(given.estimator, lesson)
-    return {"model": finish(ctx, prepared, lesson, fitted, started, workers=workers).ref}
+    return {
+        "model": finish(
+            ctx, prepared, lesson, fitted, started, workers=workers, document=document
+        ).ref
+    }
 
 
 def _check_workers(estimator: str, workers: int) -> None:
@@ -73,6 +88,7 @@ def finish(
     started: float,
     study: str = "",
     workers: int = 1,
+    document: str = "",
 ) -> Model:
     """Measure what was fitted on the untouched rows, beside others; keep it.
 
@@ -84,6 +100,7 @@ def finish(
         started: When the work began, by `time.monotonic`.
         study: The search that its settings come from, if any.
         workers: How many were asked to train it together.
+        document: `doc_…@57`: where its graph was edited, if it was.
     """
     given, aim, parts = prepared.given, prepared.aim, prepared.parts
     held, truth = prepared.untouched()
@@ -133,6 +150,7 @@ def finish(
             graph=lesson.graph if fitted.kind == "network" else None,
             settings=dict(lesson.settings),
             study=study,
+            document=document,
             parameters=fitted.parameters,
             epochs=fitted.epochs,
             elapsed_s=round(time.monotonic() - started, 2),

@@ -82,6 +82,8 @@ class Model(Record):
     """What was set of an estimator that is no network; what is absent had its default."""
     study: str = ""
     """`std_…`: the search that found them, or the graph; empty if there was none."""
+    document: str = ""
+    """`doc_…@57`: where, and when, the graph was edited together; empty if it was not."""
     parameters: int
     """Trainable parameters."""
     epochs: int
@@ -108,6 +110,20 @@ class Model(Record):
     def ref(self) -> str:
         """`mdl_…@1`"""
         return f"{self.id}@{self.version}"
+
+
+class Ends(Record):
+    """How large a network's ends are for a product and target."""
+
+    product: str
+    """`prd_…@0`"""
+    target: str
+    task: Task
+    features: int
+    """Numbers that a row becomes."""
+    outputs: int
+    """Numbers that the target needs: one for each class, or one."""
+    classes: list[str]
 
 
 class Trial(Record):

@@ -766,6 +766,330 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/documents/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The documents of this project, newest first.
+         * @description The documents of this project, newest first.
+         *
+         *     Args:
+         *         limit: At most how many.
+         *         after: The `next` of the page before.
+         */
+        get: operations["documents.list_documents"];
+        put?: never;
+        /**
+         * Begin a graph that people edit together: from a template, from another graph, or with none.
+         * @description Begin a graph that people edit together: from a template, from another graph, or with none.
+         *
+         *     Args:
+         *         name: What it is called, new in the project.
+         *         template: A template's name, such as `mlp`; `documents.list_templates` has them.
+         *         graph: A graph to begin with, instead of a template.
+         */
+        post: operations["documents.create_document"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents/documents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A document, its graph and what it means: shapes, parameters, what is wrong.
+         * @description A document, its graph and what it means: shapes, parameters, what is wrong.
+         *
+         *     Args:
+         *         id: Id or name of the document; `id@57` for how it was after its edit 57.
+         */
+        get: operations["documents.get_document"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a document with its whole past; its forks stay, and so do models made from it.
+         * @description Delete a document with its whole past; its forks stay, and so do models made from it.
+         *
+         *     Args:
+         *         id: Id or name of the document.
+         */
+        delete: operations["documents.delete_document"];
+        options?: never;
+        head?: never;
+        /**
+         * Give a document another name.
+         * @description Give a document another name.
+         *
+         *     Args:
+         *         id: Id or name of the document.
+         *         name: What it is called from now on.
+         */
+        patch: operations["documents.update_document"];
+        trace?: never;
+    };
+    "/api/v1/documents/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a document can begin with, and be trained as it is: networks for tables.
+         * @description What a document can begin with, and be trained as it is: networks for tables.
+         */
+        get: operations["documents.list_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * In what a document differs from another one, or from itself as it was.
+         * @description In what a document differs from another one, or from itself as it was.
+         *
+         *     Args:
+         *         id: Id or name of the document, `id@57` for a moment of its past.
+         *         other: What it is compared with: the changes lead from there to `id`. A fork is compared
+         *             with what it began from if nothing is named.
+         */
+        post: operations["documents.compare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change a graph by word: all of the operations, in their order, or none.
+         * @description Change a graph by word: all of the operations, in their order, or none.
+         *
+         *     Who has it open sees it at once. What it breaks is told in the meaning, as it is in the editor:
+         *     a graph may be in the middle of things.
+         *
+         *     Args:
+         *         id: Id or name of the document.
+         *         operations: Such as `{"op": "add_node", "layer": "dense", "params": {"units": 64}}`,
+         *             `{"op": "connect", "source": "table", "target": "dense_k3f"}`, `set_param`, `rename`,
+         *             `move`, `disconnect`, `remove_node`, `set_group`, `remove_group`, `set_training`.
+         */
+        post: operations["documents.edit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A graph as a file.
+         * @description A graph as a file.
+         *
+         *     Args:
+         *         id: Id or name of the document, `id@57` for a moment of its past.
+         *         format: `graph` (JSON made for git, which can be imported again), `python` (a module of
+         *             torch, which needs nothing of ours), `onnx` and `torch` (a `torch.export` program),
+         *             both with fresh weights.
+         */
+        post: operations["documents.export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a variant of a document: a document of its own that can be merged back.
+         * @description Begin a variant of a document: a document of its own that can be merged back.
+         *
+         *     Args:
+         *         id: Id or name of the document, `id@57` for a moment of its past.
+         *         name: What the variant is called; made from the document's name if empty.
+         */
+        post: operations["documents.fork"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who changed what in a document, newest first; each moment can be looked at and restored.
+         * @description Who changed what in a document, newest first; each moment can be looked at and restored.
+         *
+         *     Args:
+         *         id: Id or name of the document.
+         *         limit: At most how many moments, up to 200.
+         *         after: The `next` of the page before.
+         */
+        post: operations["documents.history"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:import_document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A graph from a file that `export` wrote: as a document, or as a fork of what it was.
+         * @description A graph from a file that `export` wrote: as a document, or as a fork of what it was.
+         *
+         *     A file that says which document it was, and was changed since, becomes a fork of that
+         *     document; nothing is merged that nobody looked at.
+         *
+         *     Args:
+         *         source: A local file (it is uploaded) or `blob:…`.
+         *         name: What it is called; as in the file if empty.
+         */
+        post: operations["documents.import_document"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take over what was changed in a fork, all of it or single changes.
+         * @description Take over what was changed in a fork, all of it or single changes.
+         *
+         *     Where both have changed the same, the document's own stands, and the answer says so.
+         *
+         *     Args:
+         *         id: Id or name of the fork.
+         *         into: The document that takes the changes; the one it is a fork of if empty.
+         *         changes: The keys of the changes to take, as `compare` has them; all if null.
+         *         conflicts: `take` lets the fork win where both have changed the same.
+         */
+        post: operations["documents.merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a graph what it was at a moment of its past; that is an edit, so nothing is lost.
+         * @description Make a graph what it was at a moment of its past; that is an edit, so nothing is lost.
+         *
+         *     Args:
+         *         id: Id or name of the document.
+         *         seq: The moment's number, as `history` has it.
+         */
+        post: operations["documents.restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents:undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back your own last edit by word; again, the one before.
+         * @description Take back your own last edit by word; again, the one before.
+         *
+         *     What somebody else has changed since stays as it is. Who edits in a window undoes there.
+         *
+         *     Args:
+         *         id: Id or name of the document.
+         */
+        post: operations["documents.undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/environments/environments": {
         parameters: {
             query?: never;
@@ -1371,6 +1695,8 @@ export interface paths {
          *             in the graph.
          *         workers: How many train a network together, each on its share of the rows, 1 to 64; on
          *             this machine at most one for each processor. A batch is shared among them.
+         *         document: The network's architecture as people edit it together, instead of `graph`: id or
+         *             name of the document, or `id@57` for a moment of it.
          */
         post: operations["models.train"];
         delete?: never;
@@ -2413,6 +2739,46 @@ export interface components {
             within: string;
         };
         /**
+         * AddNode
+         * @description A layer more.
+         */
+        AddNode: {
+            /** At */
+            at: [
+                number,
+                number
+            ] | null;
+            /**
+             * Group
+             * @default
+             */
+            group: string;
+            /**
+             * Id
+             * @default
+             */
+            id: string;
+            /** Layer */
+            layer: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "add_node";
+            /**
+             * Params
+             * @default {}
+             */
+            params: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * Anchor
          * @description What a thread is about: a part of a document, whatever kind of document that is.
          */
@@ -2441,7 +2807,7 @@ export interface components {
             /** Gap */
             gap: number;
             /** Groups */
-            groups: components["schemas"]["Group"][];
+            groups: components["schemas"]["workbench__ethics__types__Group"][];
             /** High */
             high: number;
             /** Low */
@@ -2552,6 +2918,35 @@ export interface components {
              * @default false
              */
             outputs: boolean;
+        };
+        /**
+         * Change
+         * @description One thing in which two graphs differ.
+         */
+        Change: {
+            /** After */
+            after: unknown;
+            /** Before */
+            before: unknown;
+            /** Key */
+            key: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "added" | "removed" | "changed";
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /** Sentence */
+            sentence: string;
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "node" | "parameter" | "name" | "edge" | "group" | "place" | "training";
         };
         /**
          * Checkpoint
@@ -2861,6 +3256,41 @@ export interface components {
             days?: number;
         };
         /**
+         * Connect
+         * @description An edge from a node's output to another's port.
+         */
+        Connect: {
+            /**
+             * Id
+             * @default
+             */
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "connect";
+            /**
+             * Order
+             * @default 0
+             */
+            order: number;
+            /**
+             * Output
+             * @default out
+             */
+            output: string;
+            /**
+             * Port
+             * @default in
+             */
+            port: string;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+        };
+        /**
          * Connection
          * @description A place outside that a project reads data from. What opens it is never part of this.
          */
@@ -3124,10 +3554,269 @@ export interface components {
             reports: number;
         };
         /**
+         * Difference
+         * @description In what one document differs from another, or from itself as it was.
+         */
+        Difference: {
+            after: components["schemas"]["Meaning"];
+            /** Base */
+            base: string;
+            before: components["schemas"]["Meaning"];
+            /** Changes */
+            changes: components["schemas"]["Change"][];
+            /** Other */
+            other: string;
+        };
+        /**
+         * Disconnect
+         * @description An edge less: by its id, or all from one node to another.
+         */
+        Disconnect: {
+            /**
+             * Id
+             * @default
+             */
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "disconnect";
+            /**
+             * Port
+             * @default
+             */
+            port: string;
+            /**
+             * Source
+             * @default
+             */
+            source: string;
+            /**
+             * Target
+             * @default
+             */
+            target: string;
+        };
+        /**
+         * Document
+         * @description A graph that people of a project edit together; what is in it is kept in its log.
+         */
+        Document: {
+            /**
+             * Forked From
+             * @default
+             */
+            forked_from: string;
+            /** Id */
+            id: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            /**
+             * Merged At
+             * @default 0
+             */
+            merged_at: number;
+            /** Name */
+            name: string;
+            /**
+             * Template
+             * @default
+             */
+            template: string;
+        };
+        /** DocumentsCompareRequest */
+        DocumentsCompareRequest: {
+            /**
+             * Id
+             * @description Id or name of the document, `id@57` for a moment of its past.
+             */
+            id: string;
+            /**
+             * Other
+             * @description What it is compared with: the changes lead from there to `id`. A fork is compared with what it began from if nothing is named.
+             * @default
+             */
+            other?: string;
+        };
+        /** DocumentsCreateDocumentRequest */
+        DocumentsCreateDocumentRequest: {
+            /** @description A graph to begin with, instead of a template. */
+            graph?: components["schemas"]["Graph-Input"] | null;
+            /**
+             * Name
+             * @description What it is called, new in the project.
+             */
+            name: string;
+            /**
+             * Template
+             * @description A template's name, such as `mlp`; `documents.list_templates` has them.
+             * @default
+             */
+            template?: string;
+        };
+        /** DocumentsEditRequest */
+        DocumentsEditRequest: {
+            /**
+             * Id
+             * @description Id or name of the document.
+             */
+            id: string;
+            /**
+             * Operations
+             * @description Such as `{"op": "add_node", "layer": "dense", "params": {"units": 64}}`, `{"op": "connect", "source": "table", "target": "dense_k3f"}`, `set_param`, `rename`, `move`, `disconnect`, `remove_node`, `set_group`, `remove_group`, `set_training`.
+             */
+            operations: (components["schemas"]["AddNode"] | components["schemas"]["RemoveNode"] | components["schemas"]["SetParam"] | components["schemas"]["Rename"] | components["schemas"]["Connect"] | components["schemas"]["Disconnect"] | components["schemas"]["Move"] | components["schemas"]["SetGroup"] | components["schemas"]["RemoveGroup"] | components["schemas"]["SetTraining"])[];
+        };
+        /** DocumentsExportRequest */
+        DocumentsExportRequest: {
+            /**
+             * Format
+             * @description `graph` (JSON made for git, which can be imported again), `python` (a module of torch, which needs nothing of ours), `onnx` and `torch` (a `torch.export` program), both with fresh weights.
+             * @default graph
+             * @enum {string}
+             */
+            format?: "graph" | "python" | "onnx" | "torch";
+            /**
+             * Id
+             * @description Id or name of the document, `id@57` for a moment of its past.
+             */
+            id: string;
+        };
+        /** DocumentsForkRequest */
+        DocumentsForkRequest: {
+            /**
+             * Id
+             * @description Id or name of the document, `id@57` for a moment of its past.
+             */
+            id: string;
+            /**
+             * Name
+             * @description What the variant is called; made from the document's name if empty.
+             * @default
+             */
+            name?: string;
+        };
+        /** DocumentsHistoryRequest */
+        DocumentsHistoryRequest: {
+            /**
+             * After
+             * @description The `next` of the page before.
+             */
+            after?: string | null;
+            /**
+             * Id
+             * @description Id or name of the document.
+             */
+            id: string;
+            /**
+             * Limit
+             * @description At most how many moments, up to 200.
+             * @default 20
+             */
+            limit?: number;
+        };
+        /** DocumentsImportDocumentRequest */
+        DocumentsImportDocumentRequest: {
+            /**
+             * Name
+             * @description What it is called; as in the file if empty.
+             * @default
+             */
+            name?: string;
+            /**
+             * Source
+             * Format: upload
+             * @description A local file (it is uploaded) or `blob:…`.
+             */
+            source: string;
+        };
+        /** DocumentsMergeRequest */
+        DocumentsMergeRequest: {
+            /**
+             * Changes
+             * @description The keys of the changes to take, as `compare` has them; all if null.
+             */
+            changes?: string[] | null;
+            /**
+             * Conflicts
+             * @description `take` lets the fork win where both have changed the same.
+             * @default keep
+             * @enum {string}
+             */
+            conflicts?: "keep" | "take";
+            /**
+             * Id
+             * @description Id or name of the fork.
+             */
+            id: string;
+            /**
+             * Into
+             * @description The document that takes the changes; the one it is a fork of if empty.
+             * @default
+             */
+            into?: string;
+        };
+        /** DocumentsRestoreRequest */
+        DocumentsRestoreRequest: {
+            /**
+             * Id
+             * @description Id or name of the document.
+             */
+            id: string;
+            /**
+             * Seq
+             * @description The moment's number, as `history` has it.
+             */
+            seq: number;
+        };
+        /** DocumentsUndoRequest */
+        DocumentsUndoRequest: {
+            /**
+             * Id
+             * @description Id or name of the document.
+             */
+            id: string;
+        };
+        /** DocumentsUpdateDocumentRequestRest */
+        DocumentsUpdateDocumentRequestRest: {
+            /**
+             * Name
+             * @description What it is called from now on.
+             */
+            name: string;
+        };
+        /**
+         * Done
+         * @description A write that answers nothing but that it happened.
+         */
+        Done: {
+            /**
+             * Done
+             * @default true
+             */
+            done: boolean;
+        };
+        /**
          * Edge
-         * @description A tensor from one node's port to another's.
+         * @description A tensor from one node's output to another's port.
          */
         Edge: {
+            /**
+             * Order
+             * @default 0
+             */
+            order: number;
+            /**
+             * Output
+             * @default out
+             */
+            output: string;
             /**
              * Port
              * @default in
@@ -3137,6 +3826,22 @@ export interface components {
             source: string;
             /** Target */
             target: string;
+        };
+        /**
+         * Edited
+         * @description What came of an edit.
+         */
+        Edited: {
+            /** Id */
+            id: string;
+            /**
+             * Made
+             * @default []
+             */
+            made: string[];
+            meaning: components["schemas"]["Meaning"];
+            /** Seq */
+            seq: number;
         };
         /**
          * Entry
@@ -3448,10 +4153,60 @@ export interface components {
          * Graph
          * @description An architecture. The nodes with layer `input` and `output` stand for the table and target.
          */
-        Graph: {
+        "Graph-Input": {
             /** Edges */
             edges: {
                 [key: string]: components["schemas"]["Edge"];
+            };
+            /**
+             * Groups
+             * @default {}
+             */
+            groups?: {
+                [key: string]: components["schemas"]["Group-Input"];
+            };
+            /**
+             * Layout
+             * @default {}
+             */
+            layout?: {
+                [key: string]: [
+                    number,
+                    number
+                ];
+            };
+            /**
+             * Name
+             * @default network
+             */
+            name?: string;
+            /** Nodes */
+            nodes: {
+                [key: string]: components["schemas"]["Node"];
+            };
+            /**
+             * Training
+             * @default {}
+             */
+            training?: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * Graph
+         * @description An architecture. The nodes with layer `input` and `output` stand for the table and target.
+         */
+        "Graph-Output": {
+            /** Edges */
+            edges: {
+                [key: string]: components["schemas"]["Edge"];
+            };
+            /**
+             * Groups
+             * @default {}
+             */
+            groups: {
+                [key: string]: components["schemas"]["workbench__graphs__types__Group"];
             };
             /**
              * Layout
@@ -3482,25 +4237,21 @@ export interface components {
         };
         /**
          * Group
-         * @description One group's figures on the rows assessed.
+         * @description Nodes that are drawn together; what is computed stays the same.
          */
-        Group: {
-            /** Accuracy */
-            accuracy: number;
-            /** False Positive Rate */
-            false_positive_rate: number | null;
-            /** High */
-            high: number;
-            /** Low */
-            low: number;
+        "Group-Input": {
+            /**
+             * Folded
+             * @default false
+             */
+            folded?: boolean;
             /** Name */
             name: string;
-            /** Rows */
-            rows: number;
-            /** Selection Rate */
-            selection_rate: number;
-            /** True Positive Rate */
-            true_positive_rate: number | null;
+            /**
+             * Parent
+             * @default
+             */
+            parent?: string;
         };
         /**
          * Guess
@@ -3685,7 +4436,7 @@ export interface components {
         };
         /**
          * Layer
-         * @description A kind of layer: what a node with this name computes from vectors of numbers.
+         * @description A kind of layer: what a node with this name computes from tensors.
          */
         Layer: {
             /** Formula */
@@ -3694,25 +4445,37 @@ export interface components {
              * Group
              * @enum {string}
              */
-            group: "ends" | "weights" | "activation" | "regularisation" | "join";
-            /**
-             * Many
-             * @default false
-             */
-            many: boolean;
+            group: "ends" | "dense" | "convolution" | "pooling" | "normalisation" | "activation" | "regularisation" | "recurrent" | "attention" | "embedding" | "shape" | "join";
             /** Meaning */
             meaning: string;
             /** Name */
             name: string;
             /**
+             * Outputs
+             * @default [
+             *       {
+             *         "many": false,
+             *         "meaning": "The result.",
+             *         "name": "out",
+             *         "optional": false
+             *       }
+             *     ]
+             */
+            outputs: components["schemas"]["Port"][];
+            /**
              * Params
              * @default []
              */
             params: components["schemas"]["Parameter"][];
-            /** Ports */
-            ports: string[];
+            /**
+             * Ports
+             * @default []
+             */
+            ports: components["schemas"]["Port"][];
             /** Source */
             source: string;
+            /** Title */
+            title: string;
         };
         /**
          * Limits
@@ -3744,6 +4507,30 @@ export interface components {
             version: string;
         };
         /**
+         * Meaning
+         * @description What a graph computes, and what is wrong with it.
+         */
+        Meaning: {
+            /** Activation Bytes */
+            activation_bytes: number | null;
+            /** Flops */
+            flops: number | null;
+            /**
+             * Nodes
+             * @default {}
+             */
+            nodes: {
+                [key: string]: components["schemas"]["NodeMeaning"];
+            };
+            /** Parameters */
+            parameters: number | null;
+            /**
+             * Problems
+             * @default []
+             */
+            problems: components["schemas"]["workbench__graphs__meaning__Problem"][];
+        };
+        /**
          * Member
          * @description A person in a project.
          */
@@ -3767,6 +4554,20 @@ export interface components {
             seen_at: string | null;
         };
         /**
+         * Merged
+         * @description What came of a merge.
+         */
+        Merged: {
+            /** Applied */
+            applied: components["schemas"]["Change"][];
+            /** Conflicts */
+            conflicts: components["schemas"]["Change"][];
+            /** Id */
+            id: string;
+            /** Seq */
+            seq: number;
+        };
+        /**
          * Model
          * @description A trained and registered model. `mdl_…@1` names one version.
          */
@@ -3787,6 +4588,11 @@ export interface components {
             code: string;
             /** Digest */
             digest: string;
+            /**
+             * Document
+             * @default
+             */
+            document: string;
             /** Elapsed S */
             elapsed_s: number;
             /** Environment */
@@ -3797,7 +4603,7 @@ export interface components {
             epochs: number;
             /** Estimator */
             estimator: string;
-            graph: components["schemas"]["Graph"] | null;
+            graph: components["schemas"]["Graph-Output"] | null;
             /** Id */
             id: string;
             /** Inputs */
@@ -3967,6 +4773,12 @@ export interface components {
         /** ModelsTrainRequest */
         ModelsTrainRequest: {
             /**
+             * Document
+             * @description The network's architecture as people edit it together, instead of `graph`: id or name of the document, or `id@57` for a moment of it.
+             * @default
+             */
+            document?: string;
+            /**
              * Epochs
              * @description The most passes over the training rows, for a network; the graph's if absent.
              */
@@ -3984,7 +4796,7 @@ export interface components {
              */
             exclude?: string[];
             /** @description The architecture of the network; one is suggested if absent. */
-            graph?: components["schemas"]["Graph"] | null;
+            graph?: components["schemas"]["Graph-Input"] | null;
             /**
              * Name
              * @description The model's name; `<product>-<target>` if empty. Training again under a name makes the model's next version.
@@ -4099,6 +4911,48 @@ export interface components {
             workers?: number;
         };
         /**
+         * Moment
+         * @description A sitting in a document's past: what one actor changed without a pause of some minutes.
+         */
+        Moment: {
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Changes
+             * @default []
+             */
+            changes: components["schemas"]["Change"][];
+            /** First */
+            first: number;
+            /** Seq */
+            seq: number;
+            /** Via */
+            via: string;
+        };
+        /**
+         * Move
+         * @description Where a node stands.
+         */
+        Move: {
+            /** At */
+            at: [
+                number,
+                number
+            ];
+            /** Id */
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "move";
+        };
+        /**
          * Moved
          * @description Threads that followed their document.
          */
@@ -4111,8 +4965,18 @@ export interface components {
          * @description One layer: its kind in the layer table, and its parameters.
          */
         Node: {
+            /**
+             * Group
+             * @default
+             */
+            group: string;
             /** Layer */
             layer: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
             /**
              * Params
              * @default {}
@@ -4120,6 +4984,45 @@ export interface components {
             params: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * NodeMeaning
+         * @description What comes out of a node.
+         */
+        NodeMeaning: {
+            /** Activation Bytes */
+            activation_bytes: number | null;
+            /**
+             * Dtype
+             * @default float32
+             */
+            dtype: string;
+            /** Flops */
+            flops: number | null;
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+            /**
+             * Outputs
+             * @default {}
+             */
+            outputs: {
+                [key: string]: (number | string)[];
+            };
+            /** Parameters */
+            parameters: number | null;
+            /**
+             * Problem
+             * @default
+             */
+            problem: string;
+            /**
+             * Receptive Field
+             * @default []
+             */
+            receptive_field: number[];
         };
         /** NotebooksRunRequest */
         NotebooksRunRequest: {
@@ -4155,6 +5058,47 @@ export interface components {
             parameters?: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * OpenDocument
+         * @description A document with what it says now.
+         */
+        OpenDocument: {
+            /**
+             * Forked From
+             * @default
+             */
+            forked_from: string;
+            /**
+             * Forks
+             * @default []
+             */
+            forks: components["schemas"]["Document"][];
+            graph: components["schemas"]["Graph-Output"];
+            /** Id */
+            id: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /** Made By */
+            made_by: string;
+            meaning: components["schemas"]["Meaning"];
+            /**
+             * Merged At
+             * @default 0
+             */
+            merged_at: number;
+            /** Name */
+            name: string;
+            /** Seq */
+            seq: number;
+            /**
+             * Template
+             * @default
+             */
+            template: string;
         };
         /** OperationsFindLogsRequest */
         OperationsFindLogsRequest: {
@@ -4203,6 +5147,13 @@ export interface components {
         Page_Connection_: {
             /** Items */
             items: components["schemas"]["Connection"][];
+            /** Next */
+            next: string | null;
+        };
+        /** Page[Document] */
+        Page_Document_: {
+            /** Items */
+            items: components["schemas"]["Document"][];
             /** Next */
             next: string | null;
         };
@@ -4269,6 +5220,13 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Moment] */
+        Page_Moment_: {
+            /** Items */
+            items: components["schemas"]["Moment"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Person] */
         Page_Person_: {
             /** Items */
@@ -4325,6 +5283,13 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** Page[Template] */
+        Page_Template_: {
+            /** Items */
+            items: components["schemas"]["Template"][];
+            /** Next */
+            next: string | null;
+        };
         /** Page[Thread] */
         Page_Thread_: {
             /** Items */
@@ -4344,6 +5309,8 @@ export interface components {
             choices: string[];
             /** Default */
             default: unknown;
+            /** Length */
+            length: number | null;
             /** Maximum */
             maximum: number | null;
             /** Meaning */
@@ -4356,7 +5323,7 @@ export interface components {
              * Type
              * @enum {string}
              */
-            type: "integer" | "number" | "boolean" | "choice";
+            type: "integer" | "integers" | "number" | "boolean" | "choice";
             /**
              * Unit
              * @default
@@ -4479,6 +5446,26 @@ export interface components {
             timeout_s: number | null;
         };
         /**
+         * Port
+         * @description Where edges end or start at a node.
+         */
+        Port: {
+            /**
+             * Many
+             * @default false
+             */
+            many: boolean;
+            /** Meaning */
+            meaning: string;
+            /** Name */
+            name: string;
+            /**
+             * Optional
+             * @default false
+             */
+            optional: boolean;
+        };
+        /**
          * Prediction
          * @description One row's answer.
          */
@@ -4525,27 +5512,6 @@ export interface components {
             total: number | null;
             /** Truncated */
             truncated: boolean;
-        };
-        /**
-         * Problem
-         * @description The one error shape (RFC 9457).
-         */
-        Problem: {
-            /** Detail */
-            detail: string;
-            /** Hint */
-            hint: string;
-            /** Status */
-            status: number;
-            /** Title */
-            title: string;
-            /**
-             * Trace
-             * @default
-             */
-            trace: string;
-            /** Type */
-            type: string;
         };
         /**
          * Product
@@ -4779,6 +5745,47 @@ export interface components {
             size: number;
         };
         /**
+         * RemoveGroup
+         * @description A group less; its nodes stay.
+         */
+        RemoveGroup: {
+            /** Id */
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "remove_group";
+        };
+        /**
+         * RemoveNode
+         * @description A layer less, with the edges that it had.
+         */
+        RemoveNode: {
+            /** Id */
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "remove_node";
+        };
+        /**
+         * Rename
+         * @description What people call a node; its id stays.
+         */
+        Rename: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "rename";
+        };
+        /**
          * Report
          * @description What was measured, on which rows, against which limit.
          */
@@ -4968,6 +5975,65 @@ export interface components {
             xsrf: string;
         };
         /**
+         * SetGroup
+         * @description A group by that id, with its name, and which nodes are in it.
+         */
+        SetGroup: {
+            /**
+             * Folded
+             * @default false
+             */
+            folded: boolean;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Nodes */
+            nodes: string[] | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "set_group";
+            /**
+             * Parent
+             * @default
+             */
+            parent: string;
+        };
+        /**
+         * SetParam
+         * @description Another value for a parameter; null gives it its default.
+         */
+        SetParam: {
+            /** Id */
+            id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "set_param";
+            /** Param */
+            param: string;
+            /** Value */
+            value: unknown;
+        };
+        /**
+         * SetTraining
+         * @description How it is trained; null takes the setting away.
+         */
+        SetTraining: {
+            /** Name */
+            name: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "set_training";
+            /** Value */
+            value: unknown;
+        };
+        /**
          * Split
          * @description How rows were set apart, by a hash of the row's position with the seed.
          */
@@ -5080,6 +6146,19 @@ export interface components {
             sessions: number;
             /** Uploads */
             uploads: number;
+        };
+        /**
+         * Template
+         * @description A graph to begin with.
+         */
+        Template: {
+            graph: components["schemas"]["Graph-Output"];
+            /** Meaning */
+            meaning: string;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
         };
         /**
          * Thread
@@ -5225,6 +6304,90 @@ export interface components {
             version: string;
         };
         /**
+         * Problem
+         * @description The one error shape (RFC 9457).
+         */
+        workbench__api__rest__Problem: {
+            /** Detail */
+            detail: string;
+            /** Hint */
+            hint: string;
+            /** Status */
+            status: number;
+            /** Title */
+            title: string;
+            /**
+             * Trace
+             * @default
+             */
+            trace: string;
+            /** Type */
+            type: string;
+        };
+        /**
+         * Group
+         * @description One group's figures on the rows assessed.
+         */
+        workbench__ethics__types__Group: {
+            /** Accuracy */
+            accuracy: number;
+            /** False Positive Rate */
+            false_positive_rate: number | null;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Name */
+            name: string;
+            /** Rows */
+            rows: number;
+            /** Selection Rate */
+            selection_rate: number;
+            /** True Positive Rate */
+            true_positive_rate: number | null;
+        };
+        /**
+         * Problem
+         * @description Something wrong, and where: at a node, at an edge, or (both empty) with the graph.
+         */
+        workbench__graphs__meaning__Problem: {
+            /**
+             * Edge
+             * @default
+             */
+            edge: string;
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Group
+         * @description Nodes that are drawn together; what is computed stays the same.
+         */
+        workbench__graphs__types__Group: {
+            /**
+             * Folded
+             * @default false
+             */
+            folded: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Parent
+             * @default
+             */
+            parent: string;
+        };
+        /**
          * Health
          * @description How the Studio is.
          */
@@ -5279,6 +6442,7 @@ export interface components {
     pathItems: never;
 }
 export type Actor = components['schemas']['Actor'];
+export type AddNode = components['schemas']['AddNode'];
 export type Anchor = components['schemas']['Anchor'];
 export type Attribute = components['schemas']['Attribute'];
 export type AuditProveRequest = components['schemas']['AuditProveRequest'];
@@ -5286,6 +6450,7 @@ export type Bin = components['schemas']['Bin'];
 export type Blob = components['schemas']['Blob'];
 export type Branch = components['schemas']['Branch'];
 export type CellChange = components['schemas']['CellChange'];
+export type Change = components['schemas']['Change'];
 export type Checkpoint = components['schemas']['Checkpoint'];
 export type Cluster = components['schemas']['Cluster'];
 export type Column = components['schemas']['Column'];
@@ -5301,6 +6466,7 @@ export type Commit = components['schemas']['Commit'];
 export type Comparison = components['schemas']['Comparison'];
 export type ComputeScaleRequest = components['schemas']['ComputeScaleRequest'];
 export type ComputeUsageRequest = components['schemas']['ComputeUsageRequest'];
+export type Connect = components['schemas']['Connect'];
 export type Connection = components['schemas']['Connection'];
 export type DataCreateConnectionRequest = components['schemas']['DataCreateConnectionRequest'];
 export type DataDownloadRequest = components['schemas']['DataDownloadRequest'];
@@ -5313,7 +6479,23 @@ export type DataTestConnectionRequest = components['schemas']['DataTestConnectio
 export type DataUploadRequest = components['schemas']['DataUploadRequest'];
 export type DataVersionsRequest = components['schemas']['DataVersionsRequest'];
 export type Deletion = components['schemas']['Deletion'];
+export type Difference = components['schemas']['Difference'];
+export type Disconnect = components['schemas']['Disconnect'];
+export type Document = components['schemas']['Document'];
+export type DocumentsCompareRequest = components['schemas']['DocumentsCompareRequest'];
+export type DocumentsCreateDocumentRequest = components['schemas']['DocumentsCreateDocumentRequest'];
+export type DocumentsEditRequest = components['schemas']['DocumentsEditRequest'];
+export type DocumentsExportRequest = components['schemas']['DocumentsExportRequest'];
+export type DocumentsForkRequest = components['schemas']['DocumentsForkRequest'];
+export type DocumentsHistoryRequest = components['schemas']['DocumentsHistoryRequest'];
+export type DocumentsImportDocumentRequest = components['schemas']['DocumentsImportDocumentRequest'];
+export type DocumentsMergeRequest = components['schemas']['DocumentsMergeRequest'];
+export type DocumentsRestoreRequest = components['schemas']['DocumentsRestoreRequest'];
+export type DocumentsUndoRequest = components['schemas']['DocumentsUndoRequest'];
+export type DocumentsUpdateDocumentRequestRest = components['schemas']['DocumentsUpdateDocumentRequestRest'];
+export type Done = components['schemas']['Done'];
 export type Edge = components['schemas']['Edge'];
+export type Edited = components['schemas']['Edited'];
 export type Entry = components['schemas']['Entry'];
 export type Environment = components['schemas']['Environment'];
 export type EnvironmentsInstallRequest = components['schemas']['EnvironmentsInstallRequest'];
@@ -5325,8 +6507,9 @@ export type Figure = components['schemas']['Figure'];
 export type FileChange = components['schemas']['FileChange'];
 export type Finding = components['schemas']['Finding'];
 export type Gate = components['schemas']['Gate'];
-export type Graph = components['schemas']['Graph'];
-export type Group = components['schemas']['Group'];
+export type GraphInput = components['schemas']['Graph-Input'];
+export type GraphOutput = components['schemas']['Graph-Output'];
+export type GroupInput = components['schemas']['Group-Input'];
 export type Guess = components['schemas']['Guess'];
 export type Hunk = components['schemas']['Hunk'];
 export type Identity = components['schemas']['Identity'];
@@ -5336,8 +6519,10 @@ export type Job = components['schemas']['Job'];
 export type Layer = components['schemas']['Layer'];
 export type Limits = components['schemas']['Limits'];
 export type Locked = components['schemas']['Locked'];
+export type Meaning = components['schemas']['Meaning'];
 export type Member = components['schemas']['Member'];
 export type Mention = components['schemas']['Mention'];
+export type Merged = components['schemas']['Merged'];
 export type Model = components['schemas']['Model'];
 export type ModelsCompareRequest = components['schemas']['ModelsCompareRequest'];
 export type ModelsExportRequest = components['schemas']['ModelsExportRequest'];
@@ -5347,15 +6532,20 @@ export type ModelsPromoteRequest = components['schemas']['ModelsPromoteRequest']
 export type ModelsSuggestGraphRequest = components['schemas']['ModelsSuggestGraphRequest'];
 export type ModelsTrainRequest = components['schemas']['ModelsTrainRequest'];
 export type ModelsTuneRequest = components['schemas']['ModelsTuneRequest'];
+export type Moment = components['schemas']['Moment'];
+export type Move = components['schemas']['Move'];
 export type Moved = components['schemas']['Moved'];
 export type Node = components['schemas']['Node'];
+export type NodeMeaning = components['schemas']['NodeMeaning'];
 export type NotebooksRunRequest = components['schemas']['NotebooksRunRequest'];
+export type OpenDocument = components['schemas']['OpenDocument'];
 export type OperationsFindLogsRequest = components['schemas']['OperationsFindLogsRequest'];
 export type OperationsStopServerRequest = components['schemas']['OperationsStopServerRequest'];
 export type PageBranch = components['schemas']['Page_Branch_'];
 export type PageCluster = components['schemas']['Page_Cluster_'];
 export type PageCommit = components['schemas']['Page_Commit_'];
 export type PageConnection = components['schemas']['Page_Connection_'];
+export type PageDocument = components['schemas']['Page_Document_'];
 export type PageEntry = components['schemas']['Page_Entry_'];
 export type PageEnvironment = components['schemas']['Page_Environment_'];
 export type PageEvent = components['schemas']['Page_Event_'];
@@ -5365,6 +6555,7 @@ export type PageLayer = components['schemas']['Page_Layer_'];
 export type PageMember = components['schemas']['Page_Member_'];
 export type PageMention = components['schemas']['Page_Mention_'];
 export type PageModel = components['schemas']['Page_Model_'];
+export type PageMoment = components['schemas']['Page_Moment_'];
 export type PagePerson = components['schemas']['Page_Person_'];
 export type PageProduct = components['schemas']['Page_Product_'];
 export type PageProject = components['schemas']['Page_Project_'];
@@ -5373,6 +6564,7 @@ export type PageSchedule = components['schemas']['Page_Schedule_'];
 export type PageServer = components['schemas']['Page_Server_'];
 export type PageStudioSession = components['schemas']['Page_StudioSession_'];
 export type PageStudy = components['schemas']['Page_Study_'];
+export type PageTemplate = components['schemas']['Page_Template_'];
 export type PageThread = components['schemas']['Page_Thread_'];
 export type Parameter = components['schemas']['Parameter'];
 export type Part = components['schemas']['Part'];
@@ -5383,10 +6575,10 @@ export type PipelinesPauseScheduleRequest = components['schemas']['PipelinesPaus
 export type PipelinesResumeScheduleRequest = components['schemas']['PipelinesResumeScheduleRequest'];
 export type PipelinesRetryRequest = components['schemas']['PipelinesRetryRequest'];
 export type PipelinesUpdateJobRequestRest = components['schemas']['PipelinesUpdateJobRequestRest'];
+export type Port = components['schemas']['Port'];
 export type Prediction = components['schemas']['Prediction'];
 export type Predictions = components['schemas']['Predictions'];
 export type Preview = components['schemas']['Preview'];
-export type Problem = components['schemas']['Problem'];
 export type Product = components['schemas']['Product'];
 export type Profile = components['schemas']['Profile'];
 export type Project = components['schemas']['Project'];
@@ -5401,6 +6593,9 @@ export type ProjectsSetLimitsRequest = components['schemas']['ProjectsSetLimitsR
 export type ProjectsSetRoleRequest = components['schemas']['ProjectsSetRoleRequest'];
 export type ProjectsTransferProjectRequest = components['schemas']['ProjectsTransferProjectRequest'];
 export type Proof = components['schemas']['Proof'];
+export type RemoveGroup = components['schemas']['RemoveGroup'];
+export type RemoveNode = components['schemas']['RemoveNode'];
+export type Rename = components['schemas']['Rename'];
 export type Report = components['schemas']['Report'];
 export type Schedule = components['schemas']['Schedule'];
 export type SecurityActivatePersonRequest = components['schemas']['SecurityActivatePersonRequest'];
@@ -5410,10 +6605,14 @@ export type SecurityWelcomePersonRequest = components['schemas']['SecurityWelcom
 export type Seen = components['schemas']['Seen'];
 export type Server = components['schemas']['Server'];
 export type Session = components['schemas']['Session'];
+export type SetGroup = components['schemas']['SetGroup'];
+export type SetParam = components['schemas']['SetParam'];
+export type SetTraining = components['schemas']['SetTraining'];
 export type Split = components['schemas']['Split'];
 export type StudioSession = components['schemas']['StudioSession'];
 export type Study = components['schemas']['Study'];
 export type Sweep = components['schemas']['Sweep'];
+export type Template = components['schemas']['Template'];
 export type Thread = components['schemas']['Thread'];
 export type ThreadState = components['schemas']['ThreadState'];
 export type Trial = components['schemas']['Trial'];
@@ -5423,6 +6622,10 @@ export type Verification = components['schemas']['Verification'];
 export type Welcome = components['schemas']['Welcome'];
 export type Written = components['schemas']['Written'];
 export type WorkbenchApiRestHealth = components['schemas']['workbench__api__rest__Health'];
+export type WorkbenchApiRestProblem = components['schemas']['workbench__api__rest__Problem'];
+export type WorkbenchEthicsTypesGroup = components['schemas']['workbench__ethics__types__Group'];
+export type WorkbenchGraphsMeaningProblem = components['schemas']['workbench__graphs__meaning__Problem'];
+export type WorkbenchGraphsTypesGroup = components['schemas']['workbench__graphs__types__Group'];
 export type WorkbenchOperationsTypesHealth = components['schemas']['workbench__operations__types__Health'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -5456,7 +6659,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5485,7 +6688,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5518,7 +6721,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5551,7 +6754,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5580,7 +6783,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5615,7 +6818,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5649,7 +6852,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5681,7 +6884,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5720,7 +6923,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5753,7 +6956,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5786,7 +6989,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5821,7 +7024,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5858,7 +7061,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5891,7 +7094,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5924,7 +7127,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5957,7 +7160,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -5990,7 +7193,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6025,7 +7228,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6058,7 +7261,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6091,7 +7294,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6126,7 +7329,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6159,7 +7362,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6192,7 +7395,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6225,7 +7428,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6260,7 +7463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6293,7 +7496,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6326,7 +7529,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6359,7 +7562,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6392,7 +7595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6425,7 +7628,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6458,7 +7661,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6491,7 +7694,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6524,7 +7727,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6557,7 +7760,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6590,7 +7793,504 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.list_documents": {
+        parameters: {
+            query?: {
+                /** @description At most how many. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: string | null;
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Document_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.create_document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsCreateDocumentRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.get_document": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenDocument"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.delete_document": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.update_document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsUpdateDocumentRequestRest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.list_templates": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Template_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsCompareRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsEditRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edited"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsExportRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Blob"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsForkRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsHistoryRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Moment_"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.import_document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsImportDocumentRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Document"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsMergeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Merged"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsRestoreRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edited"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                };
+            };
+        };
+    };
+    "documents.undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentsUndoRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edited"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6625,7 +8325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6658,7 +8358,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6691,7 +8391,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6720,7 +8420,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6757,7 +8457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6790,7 +8490,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6823,7 +8523,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6856,7 +8556,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6885,7 +8585,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6916,7 +8616,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6955,7 +8655,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -6990,7 +8690,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7021,7 +8721,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7056,7 +8756,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7089,7 +8789,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7124,7 +8824,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7157,7 +8857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7190,7 +8890,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7223,7 +8923,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7256,7 +8956,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7289,7 +8989,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7322,7 +9022,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7346,7 +9046,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Graph"];
+                    "application/json": components["schemas"]["Graph-Output"];
                 };
             };
             /** @description What went wrong, and what to do. */
@@ -7355,7 +9055,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7388,7 +9088,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7421,7 +9121,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7454,7 +9154,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7489,7 +9189,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7524,7 +9224,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7553,7 +9253,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7586,7 +9286,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7619,7 +9319,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7648,7 +9348,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7685,7 +9385,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7718,7 +9418,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7753,7 +9453,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7788,7 +9488,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7821,7 +9521,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7854,7 +9554,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7887,7 +9587,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7920,7 +9620,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7955,7 +9655,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -7988,7 +9688,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8021,7 +9721,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8054,7 +9754,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8087,7 +9787,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8122,7 +9822,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8157,7 +9857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8192,7 +9892,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8225,7 +9925,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8258,7 +9958,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8293,7 +9993,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8326,7 +10026,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8359,7 +10059,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8392,7 +10092,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8425,7 +10125,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8458,7 +10158,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8491,7 +10191,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8524,7 +10224,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8557,7 +10257,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8590,7 +10290,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8625,7 +10325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8660,7 +10360,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8693,7 +10393,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8726,7 +10426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8759,7 +10459,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8792,7 +10492,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8821,7 +10521,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };
@@ -8850,7 +10550,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
                 };
             };
         };

@@ -27,6 +27,7 @@ export function pageTitle(page: PageName, trans: TranslationBundle): string {
     'new-product': trans.__('New data product'),
     product: trans.__('Data product'),
     train: trans.__('Train a model'),
+    graph: trans.__('Graph'),
     job: trans.__('Job'),
     model: trans.__('Model'),
     compare: trans.__('Compare models'),

@@ -5,6 +5,7 @@ export const PAGES = [
   'new-product',
   'product',
   'train',
+  'graph',
   'job',
   'model',
   'compare',

@@ -47,6 +47,7 @@ export function percent(share: number): number {
 
 const OPENS: [prefix: string, page: PageName][] = [
   ['prd_', 'product'],
+  ['doc_', 'graph'],
   ['mdl_', 'model'],
   ['rpt_', 'report'],
   ['std_', 'study'],

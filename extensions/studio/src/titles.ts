@@ -56,6 +56,7 @@ export function referenceName(kind: string, trans: TranslationBundle): string {
       product: trans.__('data product'),
       model: trans.__('model'),
       report: trans.__('report'),
+      document: trans.__('graph'),
       study: trans.__('search'),
       job: trans.__('job'),
       notebook: trans.__('notebook'),

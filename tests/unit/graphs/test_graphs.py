@@ -17,17 +17,6 @@ def chain(*layers: tuple[str, str, dict[str, object]]) -> Graph:
     return Graph(nodes=nodes, edges=edges)
 
 
-@pytest.mark.parametrize("layer", [each.name for each in LAYERS if each.group != "ends"])
-def test_every_layer_runs_in_torch_with_the_size_the_table_says(layer: str) -> None:
-    import torch
-
-    graph = chain(("here", layer, {}))
-    network = build(graph, 5, 3).eval()
-    assert network(torch.randn(4, 5)).shape == (4, 3)
-    into = {name: each for name, each in network.named_modules()}["target"].in_features
-    assert into == sizes(graph, 5, 3)["here"]
-
-
 def test_ids_of_nodes_are_the_names_of_the_weights() -> None:
     network = build(chain(("wide", "dense", {"units": 7})), 4, 2)
     assert {name for name, _ in network.named_parameters()} == {

@@ -1,0 +1,47 @@
+/** A small layer table for the tests. */
+
+import type { Layer, Parameter } from '../src/wire.ts';
+
+export const parameter = (part: Partial<Parameter> & Pick<Parameter, 'name' | 'type'>): Parameter => ({
+  default: null,
+  minimum: null,
+  maximum: null,
+  choices: [],
+  unit: '',
+  length: null,
+  meaning: '',
+  ...part
+});
+
+const layer = (part: Partial<Layer> & Pick<Layer, 'name'>): Layer => ({
+  title: part.name,
+  group: 'dense',
+  ports: [{ name: 'in', meaning: '', many: false, optional: false }],
+  outputs: [{ name: 'out', meaning: '', many: false, optional: false }],
+  params: [],
+  formula: '',
+  source: '',
+  meaning: '',
+  ...part
+});
+
+export const LAYERS: Layer[] = [
+  layer({ name: 'input', title: 'Table', group: 'ends', ports: [] }),
+  layer({
+    name: 'dense',
+    title: 'Dense',
+    meaning: 'Every number from every number.',
+    params: [parameter({ name: 'units', type: 'integer', default: 32, minimum: 1, maximum: 16384 })]
+  }),
+  layer({ name: 'conv2d', title: '2-D convolution', group: 'convolution' }),
+  layer({ name: 'dropout', title: 'Dropout', group: 'regularisation' }),
+  layer({
+    name: 'add',
+    title: 'Sum',
+    group: 'join',
+    ports: [{ name: 'in', meaning: '', many: true, optional: false }]
+  }),
+  layer({ name: 'output', title: 'Target', group: 'ends', outputs: [] })
+];
+
+export const TABLE = new Map(LAYERS.map(each => [each.name, each]));

@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GraphDocument } from '../src/document.ts';
+import { aligned, arranged, around, distributed, free, placed, type Box } from '../src/state/arrange.ts';
+import { fragment, read, write } from '../src/state/clipboard.ts';
+import {
+  beside,
+  brief,
+  bytes,
+  depths,
+  hiddenIn,
+  reaches,
+  shape,
+  targets,
+  topological,
+  whyNot
+} from '../src/state/graph.ts';
+import { outline } from '../src/state/outline.ts';
+import { parse } from '../src/state/params.ts';
+import { rank } from '../src/state/search.ts';
+import { LAYERS, TABLE, parameter } from './layers.ts';
+
+const SIZE = { width: 200, height: 80 };
+const sizeOf = (): typeof SIZE => SIZE;
+
+/** input → dense → output, and a dense beside. */
+function chain(): { document: GraphDocument; a: string; b: string; c: string; d: string } {
+  const document = new GraphDocument();
+  const [a, b, c, d] = ['input', 'dense', 'output', 'dense'].map((layer, at) =>
+    document.addNode(layer, [at * 300, at * 10])
+  ) as [string, string, string, string];
+  const join = (source: string, target: string): string =>
+    document.connect({ source, output: 'out', target, port: 'in' }, false);
+  join(a, b);
+  join(b, c);
+  return { document, a, b, c, d };
+}
+
+test('the order in which layers compute, also where there is a circle', () => {
+  const { document, a, b, c, d } = chain();
+  const order = topological(document.graph.get());
+  assert.ok(order.indexOf(a) < order.indexOf(b) && order.indexOf(b) < order.indexOf(c));
+  assert.equal(order.length, 4);
+  assert.equal(depths(document.graph.get()).get(c), 2);
+  document.connect({ source: b, output: 'out', target: d, port: 'in' }, false);
+  document.connect({ source: d, output: 'out', target: b, port: 'in' }, true);
+  assert.equal(new Set(topological(document.graph.get())).size, 4);
+  assert.ok(reaches(document.graph.get(), a, c));
+});
+
+test('what may be connected, and why not', () => {
+  const { document, a, b, c, d } = chain();
+  const graph = document.graph.get();
+  const ask = (source: string, target: string, port = 'in', output = 'out') =>
+    whyNot(graph, TABLE, { source, output, target, port });
+  assert.equal(ask(a, d), null);
+  assert.equal(ask(b, b), 'itself');
+  assert.equal(ask(a, b), 'twice');
+  assert.equal(ask(b, a), 'no-port');
+  assert.equal(ask(c, b), 'no-port');
+  assert.equal(ask(a, 'gone'), 'gone');
+  document.connect({ source: b, output: 'out', target: d, port: 'in' }, false);
+  assert.equal(
+    whyNot(document.graph.get(), TABLE, { source: d, output: 'out', target: b, port: 'in' }),
+    'circle'
+  );
+  assert.deepEqual(
+    targets(graph, TABLE, d).map(each => each.target).sort(),
+    [b, c].sort()
+  );
+});
+
+test('arrow keys go along the edges', () => {
+  const { document, a, b, d } = chain();
+  const graph = document.graph.get();
+  assert.equal(beside(graph, graph.layout, a, 'right'), b);
+  assert.equal(beside(graph, graph.layout, b, 'left'), a);
+  assert.equal(beside(graph, graph.layout, a, 'left'), '');
+  assert.equal(beside(graph, graph.layout, d, 'down'), '');
+});
+
+test('words for shapes, parameters and sizes', () => {
+  assert.equal(shape(['B', 32]), 'B × 32');
+  assert.equal(shape(undefined), '');
+  const dense = TABLE.get('dense');
+  const node = { id: 'x', layer: 'dense', params: {}, name: '', group: '' };
+  assert.equal(brief(node, dense), 'units 32');
+  assert.equal(brief({ ...node, params: { units: 8 } }, dense), 'units 8');
+  assert.equal(bytes(512), '512 B');
+  assert.equal(bytes(1_500_000), '1.5 MB');
+});
+
+test('a search puts names before beginnings before anything else', () => {
+  const found = (query: string): string[] => rank(LAYERS, query).map(each => each.name);
+  assert.equal(found('').length, LAYERS.length);
+  assert.deepEqual(found('dense').slice(0, 1), ['dense']);
+  assert.equal(found('conv')[0], 'conv2d');
+  assert.equal(found('drp')[0], 'dropout');
+  assert.equal(found('every')[0], 'dense');
+  assert.deepEqual(found('zzz'), []);
+});
+
+test('a field says a value, a default, or what is wrong', () => {
+  const units = parameter({ name: 'units', type: 'integer', minimum: 1, maximum: 10 });
+  assert.deepEqual(parse(units, ' 4 '), { value: 4 });
+  assert.deepEqual(parse(units, ''), { value: undefined });
+  assert.deepEqual(parse(units, '4.5'), { wrong: 'whole' });
+  assert.deepEqual(parse(units, '0'), { wrong: 'least' });
+  assert.deepEqual(parse(units, '11'), { wrong: 'most' });
+  const rate = parameter({ name: 'rate', type: 'number', maximum: 0.9 });
+  assert.deepEqual(parse(rate, '1e-3'), { value: 0.001 });
+  assert.deepEqual(parse(rate, 'x'), { wrong: 'number' });
+  assert.deepEqual(parse(parameter({ name: 'bias', type: 'boolean' }), 'false'), { value: false });
+  const kernel = parameter({ name: 'kernel', type: 'integers', minimum: 1, length: 2, choices: ['same'] });
+  assert.deepEqual(parse(kernel, '3, 3'), { value: [3, 3] });
+  assert.deepEqual(parse(kernel, '3'), { value: 3 });
+  assert.deepEqual(parse(kernel, '[3, 5]'), { value: [3, 5] });
+  assert.deepEqual(parse(kernel, 'same'), { value: 'same' });
+  assert.deepEqual(parse(kernel, '3, 3, 3'), { wrong: 'length' });
+  assert.deepEqual(parse(kernel, '3, a'), { wrong: 'wholes' });
+  assert.deepEqual(parse(kernel, '0, 1'), { wrong: 'least' });
+  const pad = parameter({ name: 'pad', type: 'choice', choices: ['same', 'valid'] });
+  assert.deepEqual(parse(pad, 'other'), { wrong: 'choice' });
+});
+
+test('a part is put into another document, with new ids and its own edges only', () => {
+  const { document, a, b, c } = chain();
+  const group = document.group([a, b], 'Front');
+  document.setParam(b, 'units', 5);
+  const graph = document.graph.get();
+  const part = read(write(fragment(graph, graph.layout, new Set([a, b]))));
+  assert.ok(part);
+  assert.equal(part.edges.length, 1);
+  assert.equal(part.groups.length, 1);
+  const other = new GraphDocument();
+  const named = other.paste(part, [10, 20]);
+  const pasted = other.graph.get();
+  assert.equal(pasted.nodes.size, 2);
+  assert.ok(!pasted.nodes.has(a));
+  assert.equal(pasted.nodes.get(named.get(b)!)!.params.units, 5);
+  assert.deepEqual(pasted.layout.get(named.get(a)!), [10, 20]);
+  const [edge] = pasted.edges.values();
+  assert.equal(edge!.source, named.get(a));
+  assert.equal(edge!.id, `${named.get(a)}.out__${named.get(b)}.in`);
+  assert.equal(pasted.nodes.get(named.get(a)!)!.group, named.get(group));
+  // A part of a group does not take the group along.
+  assert.equal(fragment(graph, graph.layout, new Set([b, c])).groups.length, 0);
+  other.undo();
+  assert.equal(other.graph.get().nodes.size, 0);
+});
+
+test('other texts are no part of a graph', () => {
+  assert.equal(read('hello'), null);
+  assert.equal(read('{"nodes": []}'), null);
+  assert.equal(read('[1]'), null);
+});
+
+test('a layout goes from left to right and overlaps nothing', () => {
+  const { document, a, b, c, d } = chain();
+  const graph = document.graph.get();
+  const found = arranged(graph, [a, b, c, d], sizeOf, graph.layout);
+  assert.ok(found.get(a)![0] + SIZE.width < found.get(b)![0]);
+  assert.ok(found.get(b)![0] + SIZE.width < found.get(c)![0]);
+  const all = [...found.values()];
+  for (const [at, one] of all.entries()) {
+    for (const other of all.slice(at + 1)) {
+      assert.ok(
+        Math.abs(one[0] - other[0]) >= SIZE.width || Math.abs(one[1] - other[1]) >= SIZE.height
+      );
+    }
+  }
+  assert.equal(Math.min(...all.map(each => each[0])), 0, 'the corner stays');
+});
+
+test('a thousand layers are laid out', () => {
+  const document = new GraphDocument();
+  const ids = document.change(() => {
+    const made: string[] = [];
+    for (let at = 0; at < 1000; at += 1) {
+      made.push(document.addNode('dense', [0, 0]));
+    }
+    return made;
+  });
+  document.change(() => {
+    for (let at = 1; at < ids.length; at += 1) {
+      document.doc.getMap('edges').set(`e${at}`, {
+        source: ids[at % 7 === 0 ? Math.max(0, at - 5) : at - 1],
+        target: ids[at]
+      });
+    }
+  });
+  const graph = document.graph.get();
+  assert.equal(graph.edges.size, 999);
+  assert.equal(arranged(graph, ids, sizeOf, graph.layout).size, 1000);
+});
+
+test('a node without place is given one below the others', () => {
+  const { document, a, d } = chain();
+  document.doc.getMap('layout').delete(d);
+  const graph = document.graph.get();
+  const all = placed(graph, sizeOf);
+  assert.equal(all.get(a), graph.layout.get(a));
+  assert.ok(all.get(d)![1] >= 20 + SIZE.height);
+});
+
+test('aligning, spreading, and room for one more', () => {
+  const boxes = new Map<string, Box>([
+    ['a', { x: 0, y: 5, ...SIZE }],
+    ['b', { x: 100, y: 300, ...SIZE }],
+    ['c', { x: 900, y: 10, ...SIZE }]
+  ]);
+  assert.deepEqual([...aligned(boxes, 'left').values()].map(each => each[0]), [0, 0, 0]);
+  assert.deepEqual([...aligned(boxes, 'bottom').values()].map(each => each[1]), [300, 300, 300]);
+  assert.deepEqual(distributed(boxes, 'x').get('b'), [450, 300]);
+  assert.deepEqual(around(boxes.values()), { x: 0, y: 5, width: 1100, height: 375 });
+  assert.equal(around([]), null);
+  assert.deepEqual(free([[0, 0]], [500, 0]), [500, 0]);
+  assert.ok(free([[0, 0]], [10, 10])[1] > 80);
+});
+
+test('the outline has groups where their first layer is, and hides what is folded', () => {
+  const { document, a, b, c, d } = chain();
+  const group = document.group([b, d], 'Middle');
+  const rows = (): string[] =>
+    outline(document.graph.get()).map(item => `${'  '.repeat(item.level - 1)}${item.id}`);
+  assert.deepEqual(
+    rows().filter(row => row.trim() !== d),
+    [a, group, `  ${b}`, c].sort((x, y) => rows().indexOf(x) - rows().indexOf(y))
+  );
+  assert.equal(hiddenIn(document.graph.get(), group), '');
+  document.fold(group, true);
+  assert.deepEqual(new Set(rows()), new Set([a, group, c]));
+  assert.equal(hiddenIn(document.graph.get(), group), group);
+});

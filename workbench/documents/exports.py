@@ -1,0 +1,71 @@
+"""A graph as a file to take away: JSON, Python, ONNX, a program of torch."""
+
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+from workbench.core import Blob, Context, Invalid, Signer, blobs
+from workbench.graphs import Graph, build, source
+
+from .files import written
+from .meant import ends_of
+from .types import Document
+
+ENDINGS = {"graph": ".graph.json", "python": ".py", "onnx": ".onnx", "torch": ".pt2"}
+
+
+def exported(ctx: Context, document: Document, graph: Graph, seq: int, format: str) -> Blob:
+    """See the action `documents.export`."""
+    folder = ctx.home / "exports" / secrets.token_hex(8)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        file = folder / f"graph{ENDINGS[format]}"
+        if format == "graph":
+            file.write_text(written(graph, document.id, seq), encoding="utf-8")
+        elif format == "python":
+            file.write_text(source(graph, *_ends(graph), name=_class(document.name)), "utf-8")
+        else:
+            _program(graph, format, file)
+        blob = ctx.engine(blobs).keep(
+            ctx.project,
+            file,
+            f"{re.sub(r'[^A-Za-z0-9._-]+', '-', document.name).strip('-') or 'graph'}"
+            f"{ENDINGS[format]}",
+            "application/json" if format == "graph" else "application/octet-stream",
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return blob.model_copy(update={"url": Signer(ctx.home).url(ctx.project, blob.id)})
+
+
+def _class(name: str) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    joined = "".join(word[:1].upper() + word[1:] for word in words)
+    return joined if joined[:1].isalpha() else f"Network{joined}"
+
+
+def _ends(graph: Graph) -> tuple[int, int]:
+    features, outputs = ends_of(graph)
+    kinds = {node.layer for node in graph.nodes.values()}
+    for name, number, layer in (("features", features, "input"), ("outputs", outputs, "output")):
+        if number is None and layer in kinds:
+            raise Invalid(
+                f"The {name} of this graph are not known: how large is its {layer}?",
+                hint="Choose a product and a target in the editor, or set them by "
+                f'{{"op": "set_data", "name": "{name}", "value": 20}}.',
+            )
+    return features or 1, outputs or 1
+
+
+def _program(graph: Graph, format: str, file: Path) -> None:
+    import torch
+
+    from workbench.graphs.programs import example, to_onnx, to_program
+
+    features, outputs = _ends(graph)
+    module, given = build(graph, features, outputs).eval(), example(graph, features)
+    if format == "torch":
+        torch.export.save(to_program(module, given), file)
+    else:
+        file.write_bytes(to_onnx(module, given).SerializeToString())

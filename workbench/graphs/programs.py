@@ -1,0 +1,86 @@
+"""Torch modules as programs for elsewhere: ONNX, `torch.export`."""
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from .layers import KINDS
+from .meaning import Reader
+from .types import Graph
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+OPSET = 18
+ROWS = 2
+"""Of an example: one row alone would make the batch a constant."""
+
+
+def example(graph: Graph, inputs: int) -> "tuple[torch.Tensor, ...]":
+    """What may go into the module of a graph: zeros, in the order of its input nodes' ids.
+
+    Args:
+        graph: A graph that can be built.
+        inputs: How many numbers a table's row becomes.
+
+    Returns:
+        A tensor [2, …] for each input node, float32, or int64 for text.
+    """
+    import torch
+
+    found = Reader(inputs, 1).read(graph)
+    given = []
+    for id in sorted(id for id, node in graph.nodes.items() if not KINDS[node.layer].layer.ports):
+        meaning = found.nodes[id]
+        sizes = [int(each) for each in meaning.outputs["out"][1:]]
+        given.append(torch.zeros(ROWS, *sizes, dtype=getattr(torch, meaning.dtype)))
+    return tuple(given)
+
+
+def to_program(module: "nn.Module", given: "tuple[torch.Tensor, ...]") -> Any:
+    """The module as a `torch.export.ExportedProgram`, for any number of rows."""
+    import torch
+
+    rows = torch.export.Dim("rows")
+    shapes = tuple({0: rows} for _ in given)
+    return torch.export.export(module, given, dynamic_shapes=shapes)
+
+
+def to_onnx(
+    module: "nn.Module",
+    given: "tuple[torch.Tensor, ...]",
+    names: list[str] | None = None,
+    answer: str = "answer",
+) -> Any:
+    """The module as an `onnx.ModelProto`, for any number of rows.
+
+    Args:
+        module: What is written.
+        given: An example of what goes in, at least 2 rows.
+        names: What the inputs are called; as in the module if None.
+        answer: What the output is called.
+    """
+    import torch
+
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # What the exporter deprecates within itself is not for our users.
+            warnings.simplefilter("ignore")
+            made = torch.onnx.export(
+                module,
+                given,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=names,
+                output_names=[answer],
+                dynamic_shapes=tuple({0: torch.export.Dim("rows")} for _ in given),
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(before)
+    assert made is not None
+    return made.model_proto

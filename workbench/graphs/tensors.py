@@ -1,0 +1,155 @@
+"""What flows along edges, and how torch computes it, as data: nothing here imports torch."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .dims import Dim, product
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor's shape and what is known of its dimensions.
+
+    Attributes:
+        dims: Its sizes; the first is the batch.
+        dtype: `float32`, or `int64` for texts.
+        channels: Where the channels of a row are: `first` as convolutions leave them, `last` as in
+            sequences [batch, length, channels], empty where nobody knows.
+        values: How many different whole numbers may stand in an int64 tensor; else 0.
+        seen: For each dimension after the channels: how many positions of the convolutions' input
+            one number depends on, and how far its neighbour's are moved; empty where not counted.
+    """
+
+    dims: tuple[Dim, ...]
+    dtype: Literal["float32", "int64"] = "float32"
+    channels: Literal["", "first", "last"] = ""
+    values: int = 0
+    seen: tuple[tuple[int, int], ...] = ()
+
+    def __str__(self) -> str:
+        """Its sizes, and its type where that is not float32."""
+        told = f"[{', '.join(map(str, self.dims))}]"
+        return told if self.dtype == "float32" else f"{told} of {self.dtype}"
+
+    @property
+    def numbers(self) -> Dim:
+        """How many there are per row."""
+        return product(self.dims[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function or class of torch (`nn.Linear`, `torch.cat`), or the node's module (`self`)."""
+
+    path: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of a tensor."""
+
+    of: Any
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An element of a tuple, or a row of a tensor."""
+
+    of: Any
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a tensor says of itself, such as `device`."""
+
+    of: Any
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A name of torch that is no call: `torch.bool`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A function of two, from left to right over any number; `sign` is its operator, if any."""
+
+    path: str
+    sign: str
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Into:
+    """What comes into the node: the edge at that place of that port."""
+
+    port: str = "in"
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the node computed, for outputs that are parts of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What comes into a node, and what stands at the ends of the graph.
+
+    Attributes:
+        ports: For each port, the tensors of its edges, in their order.
+        features: How many numbers the table's row becomes.
+        outputs: How many numbers the target needs.
+    """
+
+    ports: dict[str, tuple[Tensor, ...]]
+    features: Dim = "F"
+    outputs: Dim = "C"
+
+    @property
+    def x(self) -> Tensor:
+        """What comes into the port `in`."""
+        return self.ports["in"][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What comes of a node.
+
+    Attributes:
+        outputs: A tensor per output.
+        result: How it is computed from what comes in; None for what is given from outside.
+        module: The module that computes it, if it has one.
+        parts: How each output comes from `Result()`; an output that is absent is all of it.
+        parameters: Numbers that are learned.
+        flops: Multiplications and additions of products of matrices and convolutions, per row.
+    """
+
+    outputs: dict[str, Tensor]
+    result: Any = None
+    module: Call | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    parameters: Dim = 0
+    flops: Dim = 0
+
+
+class Misfit(Exception):
+    """A node cannot take what comes in.
+
+    Args:
+        need: What it needs; it stands in "The node … needs {need}, and gets …".
+        hint: What would fit.
+    """
+
+    def __init__(self, need: str, hint: str) -> None:
+        super().__init__(need)
+        self.need, self.hint = need, hint
