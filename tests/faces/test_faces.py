@@ -64,6 +64,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "documents.export": {"id": "{document}", "format": "graph"},
     "documents.fork": {"id": "doc_none"},
+    "documents.get_code": {"id": "{document}"},
     "documents.get_document": {"id": "{document}"},
     "documents.history": {"id": "{document}"},
     "documents.import_document": {"source": "nothing"},

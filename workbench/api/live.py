@@ -35,7 +35,7 @@ from workbench.documents.types import (
     SetParam,
     SetTraining,
 )
-from workbench.graphs import Graph, Meaning, NodeMeaning, Problem
+from workbench.graphs import Graph, GraphProblem, Meaning, NodeMeaning
 
 FIRST_S, LONGEST_S = 0.3, 10.0
 """How long it waits before it takes up a cut line: at first, and at most."""
@@ -102,7 +102,7 @@ class LiveGraph:
             return Meaning.model_validate(self._meaning)
 
     @property
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[GraphProblem]:
         """What is wrong with it."""
         return self.meaning.problems
 

@@ -30,6 +30,7 @@ from .rooms import rooms
 from .shared import NONE, changed, fill, graph_of
 from .types import (
     Change,
+    Code,
     Difference,
     Document,
     Edited,
@@ -338,6 +339,19 @@ def merge(
     answer = Merged(id=document.id, seq=edited.seq, applied=applied, conflicts=left)
     ctx.stage(lambda tx: _number_it(answer, edited.seq))
     return answer
+
+
+@action(effect="read", on="id")
+def get_code(ctx: Context, id: str) -> Code:
+    """A graph as a module of torch, to read, to run, to take away: nothing in it is ours.
+
+    Args:
+        id: Id or name of the document, `id@57` for a moment of its past.
+    """
+    from .exports import code_of
+
+    document, doc, seq = find_at(ctx, id)
+    return Code(id=document.id, seq=seq, code=code_of(document, graph_of(doc, document.name)))
 
 
 @action(effect="blob", on="id", heavy=True)

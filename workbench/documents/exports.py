@@ -24,7 +24,7 @@ def exported(ctx: Context, document: Document, graph: Graph, seq: int, format: s
         if format == "graph":
             file.write_text(written(graph, document.id, seq), encoding="utf-8")
         elif format == "python":
-            file.write_text(source(graph, *_ends(graph), name=_class(document.name)), "utf-8")
+            file.write_text(code_of(document, graph), "utf-8")
         else:
             _program(graph, format, file)
         blob = ctx.engine(blobs).keep(
@@ -37,6 +37,15 @@ def exported(ctx: Context, document: Document, graph: Graph, seq: int, format: s
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return blob.model_copy(update={"url": Signer(ctx.home).url(ctx.project, blob.id)})
+
+
+def code_of(document: Document, graph: Graph) -> str:
+    """The graph as the source of a torch module.
+
+    Raises:
+        Invalid: It is not whole, or how large its ends are is not known.
+    """
+    return source(graph, *_ends(graph), name=_class(document.name))
 
 
 def _class(name: str) -> str:

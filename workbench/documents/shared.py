@@ -15,7 +15,7 @@ from typing import Any
 from pycrdt import Doc, Map
 
 from workbench.core import Refused
-from workbench.graphs import Edge, Graph, Group, Node
+from workbench.graphs import Edge, Graph, Node, NodeGroup
 
 SCHEMA = 1
 """Of the maps; `meta.schema` says which a document has."""
@@ -96,9 +96,7 @@ def graph_of(doc: "Doc[Any]", name: str = "network") -> Graph:
     nodes = {id: _node(each) for id, each in _sorted(doc, NODES) if _is_node(each)}
     groups = {id: _group(each) for id, each in _sorted(doc, GROUPS) if _is_group(each)}
     groups = {
-        id: each
-        if each.parent in groups and each.parent != id
-        else each.model_copy(update={"parent": ""})
+        id: each.model_copy(update={"parent": ""}) if _endless(groups, id) else each
         for id, each in groups.items()
     }
     nodes = {
@@ -164,6 +162,20 @@ def _is_group(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("name"), str)
 
 
+def _endless(groups: dict[str, NodeGroup], id: str) -> bool:
+    """Whether a group's parent is left out: there is none, or it is in a circle and the first."""
+    if groups[id].parent and groups[id].parent not in groups:
+        return True
+    seen: set[str] = set()
+    at = id
+    while at in groups:
+        if at in seen:
+            return id == min(seen)
+        seen.add(at)
+        at = groups[at].parent
+    return False
+
+
 def _node(value: dict[str, Any]) -> Node:
     params = value.get("params")
     return Node.model_construct(
@@ -186,8 +198,8 @@ def _edge(value: dict[str, Any]) -> Edge:
     )
 
 
-def _group(value: dict[str, Any]) -> Group:
-    return Group.model_construct(
+def _group(value: dict[str, Any]) -> NodeGroup:
+    return NodeGroup.model_construct(
         name=value["name"],
         folded=value.get("folded") is True,
         parent=_text(value.get("parent")),

@@ -210,6 +210,14 @@ class Merged(Record):
     """What both had changed; the document's own stands, unless asked otherwise."""
 
 
+class Code(Record):
+    """A graph as Python."""
+
+    id: str
+    seq: int
+    code: str
+
+
 class Moment(Record):
     """A sitting in a document's past: what one actor changed without a pause of some minutes."""
 

@@ -8,12 +8,12 @@ the torch module, `source` writes it; `suggest` draws one to begin with, `TEMPLA
 from .build import build
 from .check import check, check_id, check_param, check_training, sizes
 from .layers import LAYERS, find_layer
-from .meaning import Meaning, NodeMeaning, Problem, Reader
+from .meaning import GraphProblem, Meaning, NodeMeaning, Reader
 from .nodes import TRAINING
 from .source import source
 from .suggest import plain, suggest
 from .templates import TEMPLATES, Template, find_template
-from .types import Edge, Graph, Group, Layer, Node, Parameter, Port
+from .types import Edge, Graph, Layer, Node, NodeGroup, Parameter, Port
 
 __all__ = [
     "LAYERS",
@@ -21,14 +21,14 @@ __all__ = [
     "TRAINING",
     "Edge",
     "Graph",
-    "Group",
+    "GraphProblem",
     "Layer",
     "Meaning",
     "Node",
+    "NodeGroup",
     "NodeMeaning",
     "Parameter",
     "Port",
-    "Problem",
     "Reader",
     "Template",
     "build",

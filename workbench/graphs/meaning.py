@@ -21,9 +21,13 @@ MOST_PARAMETERS = 10**10
 """What a graph may learn; 40 GB of float32."""
 MOST_NUMBERS = 10**10
 """In one tensor, per row."""
+MOST_TOLD = 10
+"""Ids in one sentence."""
+_PORTS = {name: [port.name for port in kind.layer.ports] for name, kind in KINDS.items()}
+_OUTPUTS = {name: [port.name for port in kind.layer.outputs] for name, kind in KINDS.items()}
 
 
-class Problem(Record):
+class GraphProblem(Record):
     """Something wrong, and where: at a node, at an edge, or (both empty) with the graph."""
 
     node: str = ""
@@ -56,7 +60,7 @@ class Meaning(Record):
     """What a graph computes, and what is wrong with it."""
 
     nodes: dict[str, NodeMeaning] = {}
-    problems: list[Problem] = []
+    problems: list[GraphProblem] = []
     parameters: int | None = None
     """Of all nodes; null while one's are not known."""
     flops: int | None = None
@@ -80,7 +84,7 @@ class Reading:
     into: dict[str, dict[str, list[Edge]]] = field(default_factory=dict)
     wanted: set[tuple[str, str]] = field(default_factory=set)
     worked: dict[str, Worked] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[GraphProblem] = field(default_factory=list)
     meanings: dict[str, NodeMeaning] = field(default_factory=dict)
 
 
@@ -105,7 +109,7 @@ class Reader:
         self._features: Dim = "F" if features is None else features
         self._outputs: Dim = "C" if outputs is None else outputs
         self._kept: dict[str, _Kept] = {}
-        self._checked: dict[str, tuple[str, Node, Problem | None]] = {}
+        self._checked: dict[str, tuple[str, Node, GraphProblem | None]] = {}
 
     def read(self, graph: Graph) -> Meaning:
         """What a graph means, whatever state it is in."""
@@ -130,7 +134,7 @@ class Reader:
         tell = found.problems.append
         if len(graph.nodes) > MOST_NODES:
             tell(
-                Problem(
+                GraphProblem(
                     text=f"A graph of {len(graph.nodes):,} nodes is too large.",
                     hint=f"At most {MOST_NODES:,}.",
                 )
@@ -143,9 +147,10 @@ class Reader:
         found.order, circles = _sorted(linked)
         for circle in circles:
             tell(
-                Problem(
+                GraphProblem(
                     node=circle[0],
-                    text=f"The graph goes round in a circle: {' → '.join([*circle, circle[0]])}.",
+                    text=f"The graph goes round in a circle: {' → '.join(_few(circle))} → "
+                    f"{circle[0]}.",
                     hint="Remove one of those edges.",
                 )
             )
@@ -162,14 +167,17 @@ class Reader:
             try:
                 check_training(name, value)
             except Invalid as error:
-                tell(Problem(text=str(error), hint=error.hint))
+                tell(GraphProblem(text=str(error), hint=error.hint))
         return found
 
     def _nodes(self, graph: Graph, found: Reading) -> set[str]:
-        checked: dict[str, tuple[str, Node, Problem | None]] = {}
+        checked: dict[str, tuple[str, Node, GraphProblem | None]] = {}
         broken: set[str] = set()
         for id, node in graph.nodes.items():
-            said = repr(node.params)
+            try:
+                said = repr(node.params)
+            except RecursionError:  # lists in lists in lists: no parameter is such a thing
+                said = ""
             held = self._checked.get(id)
             if held is None or held[0] != said or held[1].layer != node.layer:
                 held = (said, node, _checked(id, node))
@@ -209,7 +217,7 @@ class Reader:
             found.worked[id] = held.came
 
 
-def _checked(id: str, node: Node) -> Problem | None:
+def _checked(id: str, node: Node) -> GraphProblem | None:
     try:
         check_id(id)
         if node.layer not in KINDS:
@@ -220,7 +228,7 @@ def _checked(id: str, node: Node) -> Problem | None:
         for name, value in node.params.items():
             check_param(id, KINDS[node.layer].layer, name, value)
     except Invalid as error:
-        return Problem(node=id, text=str(error), hint=error.hint)
+        return GraphProblem(node=id, text=str(error), hint=error.hint)
     return None
 
 
@@ -229,19 +237,23 @@ def _ends(graph: Graph, found: Reading) -> None:
         named = [id for id, node in graph.nodes.items() if node.layer == layer]
         if len(named) > 1:
             found.problems.append(
-                Problem(
+                GraphProblem(
                     node=named[-1],
-                    text=f"The graph has {len(named)} {layer} nodes: {', '.join(named)}.",
+                    text=f"The graph has {len(named)} {layer} nodes: {', '.join(_few(named))}.",
                     hint=f"It needs exactly one node with the layer {layer}.",
                 )
             )
     if not any(_enters(node) for node in graph.nodes.values()):
         found.problems.append(
-            Problem(
+            GraphProblem(
                 text="The graph has no node where data comes in.",
                 hint="Add a node with the layer input, image_input, sequence_input or text_input.",
             )
         )
+
+
+def _few(ids: list[str]) -> list[str]:
+    return ids if len(ids) <= MOST_TOLD else [*ids[:MOST_TOLD], "…"]
 
 
 def _enters(node: Node) -> bool:
@@ -253,10 +265,7 @@ def _edges(
 ) -> tuple[dict[str, dict[str, list[Edge]]], dict[str, list[str]]]:
     """The edges of each node's ports, and the sources of each node; `broken` gets more."""
     into: dict[str, dict[str, list[Edge]]] = {
-        id: {
-            port.name: [] for port in (KINDS[node.layer].layer.ports if node.layer in KINDS else ())
-        }
-        for id, node in graph.nodes.items()
+        id: {port: [] for port in _PORTS.get(node.layer, ())} for id, node in graph.nodes.items()
     }
     linked: dict[str, list[str]] = {id: [] for id in graph.nodes}
     halted: set[str] = set()
@@ -284,46 +293,45 @@ def _edges(
                 text = f"Nothing comes into {at}."
                 hint = "Add an edge that ends there, or remove the node."
             elif len(edges) > 1 and not port.many:
-                text = (
-                    f"{len(edges)} edges end at {at}: {', '.join(each.source for each in edges)}."
-                )
+                begin = ", ".join(_few([each.source for each in edges]))
+                text = f"{len(edges)} edges end at {at}: {begin}."
                 hint = "Join them first with add, multiply or concat."
             if text:
-                found.problems.append(Problem(node=id, text=text, hint=hint))
+                found.problems.append(GraphProblem(node=id, text=text, hint=hint))
                 broken.add(id)
                 break
     broken |= halted
     return into, linked
 
 
-def _edge(graph: Graph, name: str, edge: Edge) -> Problem | None:
+def _edge(graph: Graph, name: str, edge: Edge) -> GraphProblem | None:
     for end, id in (("starts", edge.source), ("ends", edge.target)):
         if id not in graph.nodes:
-            return Problem(
+            return GraphProblem(
                 edge=name,
                 text=f"The edge {name!r} {end} at {id!r}, and there is no such node.",
                 hint="Remove the edge, or add the node.",
             )
-    source, target = (graph.nodes[id].layer for id in (edge.source, edge.target))
+    source, target = graph.nodes[edge.source].layer, graph.nodes[edge.target].layer
     if target in KINDS:
-        ports = [port.name for port in KINDS[target].layer.ports]
+        ports = _PORTS[target]
         if edge.port not in ports:
-            return Problem(
+            return GraphProblem(
                 edge=name,
                 text=f"The edge {name!r} ends at {edge.target}.{edge.port}, "
                 f"and {target} has no such port.",
                 hint=f"Its ports: {', '.join(ports) or 'none'}.",
             )
     if source == "output":
-        return Problem(
+        return GraphProblem(
             edge=name,
             text=f"The edge {name!r} starts at the output {edge.source!r}.",
             hint="Nothing comes after the output.",
         )
     if source in KINDS:
-        outputs = [port.name for port in KINDS[source].layer.outputs]
+        outputs = _OUTPUTS[source]
         if edge.output not in outputs:
-            return Problem(
+            return GraphProblem(
                 edge=name,
                 text=f"The edge {name!r} starts at {edge.source}.{edge.output}, "
                 f"and {source} has no such output.",
@@ -387,7 +395,7 @@ def _loose(graph: Graph, linked: dict[str, list[str]], found: Reading, broken: s
     if answers:
         for id in ends:
             found.problems.append(
-                Problem(
+                GraphProblem(
                     node=id,
                     text=f"The node {id!r} leads nowhere: the output does not need it.",
                     hint="Add an edge from it, or remove it.",
@@ -395,8 +403,8 @@ def _loose(graph: Graph, linked: dict[str, list[str]], found: Reading, broken: s
             )
     elif len(ends) > 1:
         found.problems.append(
-            Problem(
-                text=f"The graph ends at {len(ends)} nodes: {', '.join(ends[:10])}.",
+            GraphProblem(
+                text=f"The graph ends at {len(ends)} nodes: {', '.join(_few(ends))}.",
                 hint="Add a node with the layer output, or join them.",
             )
         )
@@ -417,14 +425,14 @@ def _misfit(
     ports: dict[str, list[Edge]],
     tensors: dict[str, tuple[Tensor, ...]],
     misfit: Misfit,
-) -> Problem:
+) -> GraphProblem:
     gets = [
         f"{tensor} from {edge.source!r}"
         for port, edges in ports.items()
         for edge, tensor in zip(edges, tensors[port], strict=True)
     ]
     told = f"{', '.join(gets[:-1])} and {gets[-1]}" if len(gets) > 1 else "".join(gets)
-    return Problem(
+    return GraphProblem(
         node=id,
         text=f"The node {id!r} ({node.layer}) needs {misfit.need}"
         f"{', and gets ' + told if told else ''}.",
@@ -456,7 +464,7 @@ def _weigh(found: Reading) -> None:
     if whole > MOST_PARAMETERS:
         largest = max(counts, key=lambda id: counts[id])
         found.problems.append(
-            Problem(
+            GraphProblem(
                 node=largest,
                 text=f"The graph would learn {whole:,} numbers, "
                 f"{counts[largest]:,} of them in the node {largest!r}.",

@@ -1,6 +1,7 @@
 """What a node may be called, and what its parameters may be."""
 
 import keyword
+import reprlib
 from typing import Any
 
 from workbench.core import Invalid
@@ -173,5 +174,4 @@ def _told(number: float | None) -> str:
 
 
 def _short(value: Any) -> str:
-    told = repr(value)
-    return told if len(told) <= 100 else f"{told[:97]}…"
+    return reprlib.repr(value)

@@ -95,8 +95,14 @@ def _told(
 def _made(found: Reading) -> Iterator[str]:
     for id in found.order:
         module = found.worked[id].module
-        if module is not None:
-            yield from _lines(_text(module, _Scope()), 8, f"self.{id} = ")
+        if module is None:
+            continue
+        text, own = _text(module, _Scope()), f"self.{id} = "
+        if 8 + _width(f"{own}{module.path}(") <= WIDTH:
+            yield from _lines(text, 8, own)
+        else:
+            yield from _lines(text, 8, "module = ")
+            yield f"        {own}module"
 
 
 def _steps(found: Reading, last: tuple[str, str], names: "_Names") -> Iterator[str]:

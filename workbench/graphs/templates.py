@@ -4,7 +4,7 @@ from typing import Any
 
 from workbench.core import NotFound, Record
 
-from .types import Edge, Graph, Group, Node
+from .types import Edge, Graph, Node, NodeGroup
 
 STEP = 200.0
 """CSS pixels from a node to the next."""
@@ -28,7 +28,7 @@ class _Sketch:
     def __init__(self, **training: float) -> None:
         self.nodes: dict[str, Node] = {}
         self.edges: dict[str, Edge] = {}
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, NodeGroup] = {}
         self.layout: dict[str, tuple[float, float]] = {}
         self.training = training
         self.group = ""
@@ -60,7 +60,7 @@ class _Sketch:
         """What is drawn from now on is in a group."""
         self.group = id
         if id:
-            self.groups[id] = Group(name=name)
+            self.groups[id] = NodeGroup(name=name)
 
     def graph(self, name: str) -> Graph:
         return Graph(

@@ -27,7 +27,7 @@ class Edge(Record):
     """Where a port takes several edges, they are joined by (order, id of the edge)."""
 
 
-class Group(Record):
+class NodeGroup(Record):
     """Nodes that are drawn together; what is computed stays the same."""
 
     name: str
@@ -42,7 +42,7 @@ class Graph(Record):
     name: str = "network"
     nodes: dict[str, Node]
     edges: dict[str, Edge]
-    groups: dict[str, Group] = {}
+    groups: dict[str, NodeGroup] = {}
     layout: dict[str, tuple[float, float]] = {}
     """Where nodes are drawn, in CSS pixels, to the right and down."""
     data: dict[str, Any] = {}

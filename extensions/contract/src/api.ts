@@ -766,6 +766,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/documents/codes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A graph as a module of torch, to read, to run, to take away: nothing in it is ours.
+         * @description A graph as a module of torch, to read, to run, to take away: nothing in it is ours.
+         *
+         *     Args:
+         *         id: Id or name of the document, `id@57` for a moment of its past.
+         */
+        get: operations["documents.get_code"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/documents/documents": {
         parameters: {
             query?: never;
@@ -1579,6 +1602,33 @@ export interface paths {
          *         target: The column it predicts there.
          */
         post: operations["models.import_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models:measure_ends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How large a network's ends are for a product: what training would find.
+         * @description How large a network's ends are for a product: what training would find.
+         *
+         *     Args:
+         *         product: Id, `id@version` or name of the product.
+         *         target: The column to predict.
+         *         exclude: Columns the model must not see.
+         *         seed: Sets the rows apart, as in training.
+         *         task: `classification`, `regression`, or `auto` to decide by the target.
+         */
+        post: operations["models.measure_ends"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2807,7 +2857,7 @@ export interface components {
             /** Gap */
             gap: number;
             /** Groups */
-            groups: components["schemas"]["workbench__ethics__types__Group"][];
+            groups: components["schemas"]["Group"][];
             /** High */
             high: number;
             /** Low */
@@ -2946,7 +2996,7 @@ export interface components {
              * What
              * @enum {string}
              */
-            what: "node" | "parameter" | "name" | "edge" | "group" | "place" | "training";
+            what: "node" | "parameter" | "name" | "edge" | "group" | "place" | "data" | "training";
         };
         /**
          * Checkpoint
@@ -2986,6 +3036,18 @@ export interface components {
             threads: number;
             /** Workers */
             workers: number;
+        };
+        /**
+         * Code
+         * @description A graph as Python.
+         */
+        Code: {
+            /** Code */
+            code: string;
+            /** Id */
+            id: string;
+            /** Seq */
+            seq: number;
         };
         /**
          * Column
@@ -3647,7 +3709,7 @@ export interface components {
         /** DocumentsCreateDocumentRequest */
         DocumentsCreateDocumentRequest: {
             /** @description A graph to begin with, instead of a template. */
-            graph?: components["schemas"]["Graph-Input"] | null;
+            graph?: components["schemas"]["Graph"] | null;
             /**
              * Name
              * @description What it is called, new in the project.
@@ -3671,7 +3733,7 @@ export interface components {
              * Operations
              * @description Such as `{"op": "add_node", "layer": "dense", "params": {"units": 64}}`, `{"op": "connect", "source": "table", "target": "dense_k3f"}`, `set_param`, `rename`, `move`, `disconnect`, `remove_node`, `set_group`, `remove_group`, `set_training`.
              */
-            operations: (components["schemas"]["AddNode"] | components["schemas"]["RemoveNode"] | components["schemas"]["SetParam"] | components["schemas"]["Rename"] | components["schemas"]["Connect"] | components["schemas"]["Disconnect"] | components["schemas"]["Move"] | components["schemas"]["SetGroup"] | components["schemas"]["RemoveGroup"] | components["schemas"]["SetTraining"])[];
+            operations: (components["schemas"]["AddNode"] | components["schemas"]["RemoveNode"] | components["schemas"]["SetParam"] | components["schemas"]["Rename"] | components["schemas"]["Connect"] | components["schemas"]["Disconnect"] | components["schemas"]["Move"] | components["schemas"]["SetGroup"] | components["schemas"]["RemoveGroup"] | components["schemas"]["SetTraining"] | components["schemas"]["SetData"])[];
         };
         /** DocumentsExportRequest */
         DocumentsExportRequest: {
@@ -3842,6 +3904,27 @@ export interface components {
             meaning: components["schemas"]["Meaning"];
             /** Seq */
             seq: number;
+        };
+        /**
+         * Ends
+         * @description How large a network's ends are for a product and target.
+         */
+        Ends: {
+            /** Classes */
+            classes: string[];
+            /** Features */
+            features: number;
+            /** Outputs */
+            outputs: number;
+            /** Product */
+            product: string;
+            /** Target */
+            target: string;
+            /**
+             * Task
+             * @enum {string}
+             */
+            task: "classification" | "regression";
         };
         /**
          * Entry
@@ -4153,50 +4236,14 @@ export interface components {
          * Graph
          * @description An architecture. The nodes with layer `input` and `output` stand for the table and target.
          */
-        "Graph-Input": {
-            /** Edges */
-            edges: {
-                [key: string]: components["schemas"]["Edge"];
-            };
+        Graph: {
             /**
-             * Groups
+             * Data
              * @default {}
              */
-            groups?: {
-                [key: string]: components["schemas"]["Group-Input"];
-            };
-            /**
-             * Layout
-             * @default {}
-             */
-            layout?: {
-                [key: string]: [
-                    number,
-                    number
-                ];
-            };
-            /**
-             * Name
-             * @default network
-             */
-            name?: string;
-            /** Nodes */
-            nodes: {
-                [key: string]: components["schemas"]["Node"];
-            };
-            /**
-             * Training
-             * @default {}
-             */
-            training?: {
+            data: {
                 [key: string]: unknown;
             };
-        };
-        /**
-         * Graph
-         * @description An architecture. The nodes with layer `input` and `output` stand for the table and target.
-         */
-        "Graph-Output": {
             /** Edges */
             edges: {
                 [key: string]: components["schemas"]["Edge"];
@@ -4206,7 +4253,7 @@ export interface components {
              * @default {}
              */
             groups: {
-                [key: string]: components["schemas"]["workbench__graphs__types__Group"];
+                [key: string]: components["schemas"]["NodeGroup"];
             };
             /**
              * Layout
@@ -4236,22 +4283,49 @@ export interface components {
             };
         };
         /**
-         * Group
-         * @description Nodes that are drawn together; what is computed stays the same.
+         * GraphProblem
+         * @description Something wrong, and where: at a node, at an edge, or (both empty) with the graph.
          */
-        "Group-Input": {
+        GraphProblem: {
             /**
-             * Folded
-             * @default false
-             */
-            folded?: boolean;
-            /** Name */
-            name: string;
-            /**
-             * Parent
+             * Edge
              * @default
              */
-            parent?: string;
+            edge: string;
+            /**
+             * Hint
+             * @default
+             */
+            hint: string;
+            /**
+             * Node
+             * @default
+             */
+            node: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Group
+         * @description One group's figures on the rows assessed.
+         */
+        Group: {
+            /** Accuracy */
+            accuracy: number;
+            /** False Positive Rate */
+            false_positive_rate: number | null;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Name */
+            name: string;
+            /** Rows */
+            rows: number;
+            /** Selection Rate */
+            selection_rate: number;
+            /** True Positive Rate */
+            true_positive_rate: number | null;
         };
         /**
          * Guess
@@ -4528,7 +4602,7 @@ export interface components {
              * Problems
              * @default []
              */
-            problems: components["schemas"]["workbench__graphs__meaning__Problem"][];
+            problems: components["schemas"]["GraphProblem"][];
         };
         /**
          * Member
@@ -4603,7 +4677,7 @@ export interface components {
             epochs: number;
             /** Estimator */
             estimator: string;
-            graph: components["schemas"]["Graph-Output"] | null;
+            graph: components["schemas"]["Graph"] | null;
             /** Id */
             id: string;
             /** Inputs */
@@ -4718,6 +4792,38 @@ export interface components {
              */
             target?: string;
         };
+        /** ModelsMeasureEndsRequest */
+        ModelsMeasureEndsRequest: {
+            /**
+             * Exclude
+             * @description Columns the model must not see.
+             * @default []
+             */
+            exclude?: string[];
+            /**
+             * Product
+             * @description Id, `id@version` or name of the product.
+             */
+            product: string;
+            /**
+             * Seed
+             * @description Sets the rows apart, as in training.
+             * @default 0
+             */
+            seed?: number;
+            /**
+             * Target
+             * @description The column to predict.
+             */
+            target: string;
+            /**
+             * Task
+             * @description `classification`, `regression`, or `auto` to decide by the target.
+             * @default auto
+             * @enum {string}
+             */
+            task?: "auto" | "classification" | "regression";
+        };
         /** ModelsPredictRequest */
         ModelsPredictRequest: {
             /**
@@ -4796,7 +4902,7 @@ export interface components {
              */
             exclude?: string[];
             /** @description The architecture of the network; one is suggested if absent. */
-            graph?: components["schemas"]["Graph-Input"] | null;
+            graph?: components["schemas"]["Graph"] | null;
             /**
              * Name
              * @description The model's name; `<product>-<target>` if empty. Training again under a name makes the model's next version.
@@ -4986,6 +5092,24 @@ export interface components {
             };
         };
         /**
+         * NodeGroup
+         * @description Nodes that are drawn together; what is computed stays the same.
+         */
+        NodeGroup: {
+            /**
+             * Folded
+             * @default false
+             */
+            folded: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Parent
+             * @default
+             */
+            parent: string;
+        };
+        /**
          * NodeMeaning
          * @description What comes out of a node.
          */
@@ -5074,7 +5198,7 @@ export interface components {
              * @default []
              */
             forks: components["schemas"]["Document"][];
-            graph: components["schemas"]["Graph-Output"];
+            graph: components["schemas"]["Graph"];
             /** Id */
             id: string;
             /**
@@ -5512,6 +5636,27 @@ export interface components {
             total: number | null;
             /** Truncated */
             truncated: boolean;
+        };
+        /**
+         * Problem
+         * @description The one error shape (RFC 9457).
+         */
+        Problem: {
+            /** Detail */
+            detail: string;
+            /** Hint */
+            hint: string;
+            /** Status */
+            status: number;
+            /** Title */
+            title: string;
+            /**
+             * Trace
+             * @default
+             */
+            trace: string;
+            /** Type */
+            type: string;
         };
         /**
          * Product
@@ -5975,6 +6120,24 @@ export interface components {
             xsrf: string;
         };
         /**
+         * SetData
+         * @description What it is for; null takes it away.
+         */
+        SetData: {
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "product" | "target" | "features" | "outputs";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "set_data";
+            /** Value */
+            value: string | number | null;
+        };
+        /**
          * SetGroup
          * @description A group by that id, with its name, and which nodes are in it.
          */
@@ -6152,7 +6315,7 @@ export interface components {
          * @description A graph to begin with.
          */
         Template: {
-            graph: components["schemas"]["Graph-Output"];
+            graph: components["schemas"]["Graph"];
             /** Meaning */
             meaning: string;
             /** Name */
@@ -6304,90 +6467,6 @@ export interface components {
             version: string;
         };
         /**
-         * Problem
-         * @description The one error shape (RFC 9457).
-         */
-        workbench__api__rest__Problem: {
-            /** Detail */
-            detail: string;
-            /** Hint */
-            hint: string;
-            /** Status */
-            status: number;
-            /** Title */
-            title: string;
-            /**
-             * Trace
-             * @default
-             */
-            trace: string;
-            /** Type */
-            type: string;
-        };
-        /**
-         * Group
-         * @description One group's figures on the rows assessed.
-         */
-        workbench__ethics__types__Group: {
-            /** Accuracy */
-            accuracy: number;
-            /** False Positive Rate */
-            false_positive_rate: number | null;
-            /** High */
-            high: number;
-            /** Low */
-            low: number;
-            /** Name */
-            name: string;
-            /** Rows */
-            rows: number;
-            /** Selection Rate */
-            selection_rate: number;
-            /** True Positive Rate */
-            true_positive_rate: number | null;
-        };
-        /**
-         * Problem
-         * @description Something wrong, and where: at a node, at an edge, or (both empty) with the graph.
-         */
-        workbench__graphs__meaning__Problem: {
-            /**
-             * Edge
-             * @default
-             */
-            edge: string;
-            /**
-             * Hint
-             * @default
-             */
-            hint: string;
-            /**
-             * Node
-             * @default
-             */
-            node: string;
-            /** Text */
-            text: string;
-        };
-        /**
-         * Group
-         * @description Nodes that are drawn together; what is computed stays the same.
-         */
-        workbench__graphs__types__Group: {
-            /**
-             * Folded
-             * @default false
-             */
-            folded: boolean;
-            /** Name */
-            name: string;
-            /**
-             * Parent
-             * @default
-             */
-            parent: string;
-        };
-        /**
          * Health
          * @description How the Studio is.
          */
@@ -6453,6 +6532,7 @@ export type CellChange = components['schemas']['CellChange'];
 export type Change = components['schemas']['Change'];
 export type Checkpoint = components['schemas']['Checkpoint'];
 export type Cluster = components['schemas']['Cluster'];
+export type Code = components['schemas']['Code'];
 export type Column = components['schemas']['Column'];
 export type ColumnProfile = components['schemas']['ColumnProfile'];
 export type Comment = components['schemas']['Comment'];
@@ -6496,6 +6576,7 @@ export type DocumentsUpdateDocumentRequestRest = components['schemas']['Document
 export type Done = components['schemas']['Done'];
 export type Edge = components['schemas']['Edge'];
 export type Edited = components['schemas']['Edited'];
+export type Ends = components['schemas']['Ends'];
 export type Entry = components['schemas']['Entry'];
 export type Environment = components['schemas']['Environment'];
 export type EnvironmentsInstallRequest = components['schemas']['EnvironmentsInstallRequest'];
@@ -6507,9 +6588,9 @@ export type Figure = components['schemas']['Figure'];
 export type FileChange = components['schemas']['FileChange'];
 export type Finding = components['schemas']['Finding'];
 export type Gate = components['schemas']['Gate'];
-export type GraphInput = components['schemas']['Graph-Input'];
-export type GraphOutput = components['schemas']['Graph-Output'];
-export type GroupInput = components['schemas']['Group-Input'];
+export type Graph = components['schemas']['Graph'];
+export type GraphProblem = components['schemas']['GraphProblem'];
+export type Group = components['schemas']['Group'];
 export type Guess = components['schemas']['Guess'];
 export type Hunk = components['schemas']['Hunk'];
 export type Identity = components['schemas']['Identity'];
@@ -6527,6 +6608,7 @@ export type Model = components['schemas']['Model'];
 export type ModelsCompareRequest = components['schemas']['ModelsCompareRequest'];
 export type ModelsExportRequest = components['schemas']['ModelsExportRequest'];
 export type ModelsImportModelRequest = components['schemas']['ModelsImportModelRequest'];
+export type ModelsMeasureEndsRequest = components['schemas']['ModelsMeasureEndsRequest'];
 export type ModelsPredictRequest = components['schemas']['ModelsPredictRequest'];
 export type ModelsPromoteRequest = components['schemas']['ModelsPromoteRequest'];
 export type ModelsSuggestGraphRequest = components['schemas']['ModelsSuggestGraphRequest'];
@@ -6536,6 +6618,7 @@ export type Moment = components['schemas']['Moment'];
 export type Move = components['schemas']['Move'];
 export type Moved = components['schemas']['Moved'];
 export type Node = components['schemas']['Node'];
+export type NodeGroup = components['schemas']['NodeGroup'];
 export type NodeMeaning = components['schemas']['NodeMeaning'];
 export type NotebooksRunRequest = components['schemas']['NotebooksRunRequest'];
 export type OpenDocument = components['schemas']['OpenDocument'];
@@ -6579,6 +6662,7 @@ export type Port = components['schemas']['Port'];
 export type Prediction = components['schemas']['Prediction'];
 export type Predictions = components['schemas']['Predictions'];
 export type Preview = components['schemas']['Preview'];
+export type Problem = components['schemas']['Problem'];
 export type Product = components['schemas']['Product'];
 export type Profile = components['schemas']['Profile'];
 export type Project = components['schemas']['Project'];
@@ -6605,6 +6689,7 @@ export type SecurityWelcomePersonRequest = components['schemas']['SecurityWelcom
 export type Seen = components['schemas']['Seen'];
 export type Server = components['schemas']['Server'];
 export type Session = components['schemas']['Session'];
+export type SetData = components['schemas']['SetData'];
 export type SetGroup = components['schemas']['SetGroup'];
 export type SetParam = components['schemas']['SetParam'];
 export type SetTraining = components['schemas']['SetTraining'];
@@ -6622,10 +6707,6 @@ export type Verification = components['schemas']['Verification'];
 export type Welcome = components['schemas']['Welcome'];
 export type Written = components['schemas']['Written'];
 export type WorkbenchApiRestHealth = components['schemas']['workbench__api__rest__Health'];
-export type WorkbenchApiRestProblem = components['schemas']['workbench__api__rest__Problem'];
-export type WorkbenchEthicsTypesGroup = components['schemas']['workbench__ethics__types__Group'];
-export type WorkbenchGraphsMeaningProblem = components['schemas']['workbench__graphs__meaning__Problem'];
-export type WorkbenchGraphsTypesGroup = components['schemas']['workbench__graphs__types__Group'];
 export type WorkbenchOperationsTypesHealth = components['schemas']['workbench__operations__types__Health'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -6659,7 +6740,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6688,7 +6769,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6721,7 +6802,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6754,7 +6835,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6783,7 +6864,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6818,7 +6899,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6852,7 +6933,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6884,7 +6965,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6923,7 +7004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6956,7 +7037,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6989,7 +7070,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7024,7 +7105,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7061,7 +7142,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7094,7 +7175,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7127,7 +7208,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7160,7 +7241,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7193,7 +7274,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7228,7 +7309,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7261,7 +7342,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7294,7 +7375,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7329,7 +7410,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7362,7 +7443,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7395,7 +7476,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7428,7 +7509,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7463,7 +7544,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7496,7 +7577,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7529,7 +7610,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7562,7 +7643,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7595,7 +7676,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7628,7 +7709,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7661,7 +7742,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7694,7 +7775,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7727,7 +7808,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7760,7 +7841,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7793,7 +7874,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "documents.get_code": {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Code"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7828,7 +7942,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7861,7 +7975,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7894,7 +8008,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7927,7 +8041,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7962,7 +8076,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -7993,7 +8107,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8026,7 +8140,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8059,7 +8173,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8092,7 +8206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8125,7 +8239,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8158,7 +8272,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8191,7 +8305,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8224,7 +8338,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8257,7 +8371,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8290,7 +8404,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8325,7 +8439,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8358,7 +8472,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8391,7 +8505,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8420,7 +8534,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8457,7 +8571,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8490,7 +8604,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8523,7 +8637,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8556,7 +8670,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8585,7 +8699,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8616,7 +8730,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8655,7 +8769,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8690,7 +8804,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8721,7 +8835,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8756,7 +8870,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8789,7 +8903,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8824,7 +8938,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8857,7 +8971,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8890,7 +9004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8923,7 +9037,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8956,7 +9070,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "models.measure_ends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelsMeasureEndsRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ends"];
+                };
+            };
+            /** @description What went wrong, and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -8989,7 +9136,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9022,7 +9169,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9046,7 +9193,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Graph-Output"];
+                    "application/json": components["schemas"]["Graph"];
                 };
             };
             /** @description What went wrong, and what to do. */
@@ -9055,7 +9202,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9088,7 +9235,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9121,7 +9268,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9154,7 +9301,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9189,7 +9336,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9224,7 +9371,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9253,7 +9400,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9286,7 +9433,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9319,7 +9466,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9348,7 +9495,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9385,7 +9532,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9418,7 +9565,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9453,7 +9600,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9488,7 +9635,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9521,7 +9668,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9554,7 +9701,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9587,7 +9734,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9620,7 +9767,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9655,7 +9802,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9688,7 +9835,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9721,7 +9868,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9754,7 +9901,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9787,7 +9934,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9822,7 +9969,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9857,7 +10004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9892,7 +10039,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9925,7 +10072,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9958,7 +10105,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -9993,7 +10140,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10026,7 +10173,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10059,7 +10206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10092,7 +10239,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10125,7 +10272,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10158,7 +10305,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10191,7 +10338,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10224,7 +10371,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10257,7 +10404,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10290,7 +10437,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10325,7 +10472,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10360,7 +10507,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10393,7 +10540,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10426,7 +10573,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10459,7 +10606,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10492,7 +10639,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10521,7 +10668,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -10550,7 +10697,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["workbench__api__rest__Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -47,6 +47,8 @@ export interface Graph {
   readonly layout: ReadonlyMap<string, Place>;
   readonly groups: ReadonlyMap<string, GraphGroup>;
   readonly training: Readonly<Record<string, Json>>;
+  /** What it is for: `product`, `target`, `features`, `outputs`. */
+  readonly data: Readonly<Record<string, Json>>;
   readonly meta: Readonly<Record<string, Json>>;
 }
 
@@ -98,6 +100,7 @@ export class GraphDocument {
   private readonly layout: Y.Map<unknown>;
   private readonly groups: Y.Map<unknown>;
   private readonly training: Y.Map<unknown>;
+  private readonly data: Y.Map<unknown>;
   private readonly meta: Y.Map<unknown>;
   private readonly undoing: Y.UndoManager;
   private readonly past = new Store({ undo: false, redo: false });
@@ -118,6 +121,7 @@ export class GraphDocument {
     this.layout = doc.getMap('layout');
     this.groups = doc.getMap('groups');
     this.training = doc.getMap('training');
+    this.data = doc.getMap('data');
     this.meta = doc.getMap('meta');
     for (const name of ['nodes', 'edges', 'layout', 'groups'] as const) {
       for (const id of this[name].keys()) {
@@ -136,7 +140,7 @@ export class GraphDocument {
     this.said = new Store(this.normalised(null));
     this.graph = this.said;
     this.undoing = new Y.UndoManager(
-      [this.nodes, this.edges, this.layout, this.groups, this.training],
+      [this.nodes, this.edges, this.layout, this.groups, this.training, this.data],
       { trackedOrigins: new Set([this.origin]), captureTimeout: Infinity }
     );
     this.history = this.past;
@@ -359,6 +363,15 @@ export class GraphDocument {
     this.change(() => put(this.training, name, value), `training/${name}`);
   }
 
+  /** Say what it is for: several at once are one step back. */
+  setData(values: Readonly<Record<string, Json>>): void {
+    this.change(() => {
+      for (const [name, value] of Object.entries(values)) {
+        put(this.data, name, value);
+      }
+    });
+  }
+
   /** The ids that the nodes and groups of a fragment have here, by those they had. */
   paste(fragment: Fragment, by: Place): ReadonlyMap<string, string> {
     return this.change(() => {
@@ -484,6 +497,7 @@ export class GraphDocument {
       layout: same(old?.layout, layout),
       groups: same(old?.groups, groups),
       training: sameRecord(old?.training, plainRecord(this.training)),
+      data: sameRecord(old?.data, plainRecord(this.data)),
       meta: sameRecord(old?.meta, plainRecord(this.meta))
     };
     return old && (Object.keys(graph) as (keyof Graph)[]).every(key => graph[key] === old[key])

@@ -15,6 +15,7 @@ import { ReactFlowProvider } from '@xyflow/react';
 import { roomUrl, type RoomOptions } from './room.ts';
 import { Session } from './session.ts';
 import { asJson } from './state/graph.ts';
+import { time } from './tokens.ts';
 import type { Layer } from './wire.ts';
 import type { Words } from './words.ts';
 import { Canvas } from './views/canvas.tsx';
@@ -31,6 +32,8 @@ import { Safe } from './views/safe.tsx';
 export interface EditorClient {
   /** The layer table. */
   layers: (signal: AbortSignal) => Promise<readonly Layer[]>;
+  /** The graph as Python, if the host can say it; its error says why it cannot be written yet. */
+  code?: (signal: AbortSignal) => Promise<string>;
   /** Called before each try to connect: signs in again if need be. */
   prepare?: () => Promise<unknown>;
   /** For tests: opens something like a WebSocket. */
@@ -136,7 +139,7 @@ export function GraphEditor(props: GraphEditorProps): JSX.Element {
             </button>
           </div>
         )}
-        <Whole extra={extra} onReload={() => setTurn(count => count + 1)} />
+        <Whole extra={extra} ask={client.code} onReload={() => setTurn(count => count + 1)} />
       </ReactFlowProvider>
     </Here.Provider>
   );
@@ -144,7 +147,15 @@ export function GraphEditor(props: GraphEditorProps): JSX.Element {
 
 type Tab = 'properties' | 'outline' | 'problems' | 'code';
 
-function Whole({ extra, onReload }: { extra: Extra | undefined; onReload: () => void }): JSX.Element {
+function Whole({
+  extra,
+  ask,
+  onReload
+}: {
+  extra: Extra | undefined;
+  ask: EditorClient['code'];
+  onReload: () => void;
+}): JSX.Element {
   const { session, words } = useHere();
   const { synced } = useStore(session.room.state);
   const writable = useStore(session.mayWrite);
@@ -248,7 +259,7 @@ function Whole({ extra, onReload }: { extra: Extra | undefined; onReload: () => 
             {told?.text}
           </p>
         </div>
-        <Side tab={tab} setTab={setTab} />
+        <Side tab={tab} setTab={setTab} ask={ask} />
       </div>
       {extra?.bottom && <div className="nx-GraphBottom">{extra.bottom}</div>}
     </div>
@@ -289,7 +300,15 @@ function Toolbar({ end, onAdd }: { end: ReactNode; onAdd: () => void }): JSX.Ele
   );
 }
 
-function Side({ tab, setTab }: { tab: Tab; setTab: (tab: Tab) => void }): JSX.Element {
+function Side({
+  tab,
+  setTab,
+  ask
+}: {
+  tab: Tab;
+  setTab: (tab: Tab) => void;
+  ask: EditorClient['code'];
+}): JSX.Element {
   const { session, words } = useHere();
   const { problems } = useStore(session.room.meaning);
   const tabs: [Tab, string][] = [
@@ -339,19 +358,70 @@ function Side({ tab, setTab }: { tab: Tab; setTab: (tab: Tab) => void }): JSX.El
         ) : tab === 'problems' ? (
           <Problems />
         ) : (
-          <Code />
+          <Code ask={ask} />
         )}
       </div>
     </aside>
   );
 }
 
-function Code(): JSX.Element {
+function Code({ ask }: { ask: EditorClient['code'] }): JSX.Element {
   const { session, words } = useHere();
   const graph = useStore(session.document.graph);
+  const { unsafe } = useStore(session.room.state);
+  const [told, setTold] = useState<{ code: string; why: string } | null>(null);
+  // Asked for when everything is safe: the service writes what it has.
+  useEffect(() => {
+    if (!ask || unsafe > 0) {
+      return;
+    }
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      ask(stop.signal).then(
+        code => setTold({ code, why: '' }),
+        (reason: unknown) => {
+          if (!stop.signal.aborted) {
+            const why = reason instanceof Error ? reason.message : String(reason);
+            const hint =
+              reason instanceof Error && 'hint' in reason && typeof reason.hint === 'string'
+                ? reason.hint
+                : '';
+            setTold(old => ({ code: old?.code ?? '', why: [why, hint].filter(Boolean).join(' ') }));
+          }
+        }
+      );
+    }, time.code);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [ask, unsafe, graph]);
+  if (!ask) {
+    return (
+      <pre className="nx-GraphCode" tabIndex={0} aria-label={words.__('The graph as JSON')}>
+        {asJson(graph)}
+      </pre>
+    );
+  }
   return (
-    <pre className="nx-GraphCode" tabIndex={0} aria-label={words.__('The graph as JSON')}>
-      {asJson(graph)}
-    </pre>
+    <>
+      {told?.why && (
+        <p className="nx-GraphHint" role="status">
+          {told.why}
+        </p>
+      )}
+      {told?.code ? (
+        <>
+          <button type="button" onClick={() => void navigator.clipboard.writeText(told.code)}>
+            {words.__('Copy')}
+          </button>
+          <pre className="nx-GraphCode" tabIndex={0} aria-label={words.__('The graph as Python')}>
+            {told.code}
+          </pre>
+        </>
+      ) : (
+        !told && <p className="nx-GraphHint">{words.__('Writing the code …')}</p>
+      )}
+    </>
   );
 }

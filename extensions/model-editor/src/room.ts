@@ -100,6 +100,7 @@ export class Room {
   private readonly others = new Store<readonly Presence[]>([]);
   private socket: Socket | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private lingering: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
   private gone = false;
   private leaving = false;
@@ -145,7 +146,7 @@ export class Room {
     if (this.told.get().unsafe === 0 || !this.socket) {
       this.destroy();
     } else {
-      setTimeout(() => this.destroy(), time.linger);
+      this.lingering = setTimeout(() => this.destroy(), time.linger);
     }
   }
 
@@ -155,6 +156,7 @@ export class Room {
     }
     this.gone = true;
     clearTimeout(this.timer);
+    clearTimeout(this.lingering);
     page.removeEventListener?.('online', this.hurry);
     page.document?.removeEventListener('visibilitychange', this.onVisible);
     this.options.doc.off('update', this.onUpdate);
@@ -231,6 +233,10 @@ export class Room {
       client => client !== this.awareness.clientID
     );
     removeAwarenessStates(this.awareness, others, this);
+    for (const client of others) {
+      // So that who has not moved meanwhile is seen again.
+      this.awareness.meta.delete(client);
+    }
     this.count();
     if (this.gone) {
       return;
@@ -289,8 +295,12 @@ export class Room {
     if (back) {
       this.onNotice({ kind: 'restored', text: '', hint: '' });
     }
-    if (this.awareness.getLocalState() !== null) {
-      this.sendAwareness([this.awareness.clientID]);
+    const own = this.awareness.getLocalState();
+    if (own !== null) {
+      // When a connection ends, the service tells the others that this window is gone, as the next
+      // of its changes: only the one after that is news to them.
+      this.awareness.setLocalState(own);
+      this.awareness.setLocalState(own);
     }
   }
 

@@ -19,5 +19,6 @@ export const time = {
   share: 50,
   type: 400,
   told: 6_000,
-  glide: 200
+  glide: 200,
+  code: 400
 } as const;

@@ -341,6 +341,35 @@ test('people are seen as the service says they are, and are gone with the connec
   room.destroy();
 });
 
+test('who has not moved is seen again after a connection was lost, on both sides', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const { service, room } = await joined();
+  const other = new Awareness(new Y.Doc());
+  other.setLocalState({ user: { name: 'Grace', color: '' } });
+  const appear = (): void => {
+    const update = encodeAwarenessUpdate(other, [other.clientID]);
+    service.last.push(encoder => {
+      encoding.writeVarUint(encoder, 1);
+      encoding.writeVarUint8Array(encoder, update);
+    });
+  };
+  appear();
+  room.show({ selection: ['a'] });
+  const clock = room.awareness.meta.get(room.awareness.clientID)!.clock;
+  service.last.close(1006);
+  assert.equal(room.people.get().length, 0);
+  mock.timers.tick(300);
+  await soon();
+  service.hello();
+  appear();
+  assert.equal(room.people.get()[0]!.name, 'Grace');
+  assert.ok(room.awareness.meta.get(room.awareness.clientID)!.clock > clock + 1);
+  assert.deepEqual(service.seen.at(-1)!.get(room.awareness.clientID), { selection: ['a'] });
+  other.destroy();
+  room.destroy();
+  mock.timers.reset();
+});
+
 test('a window that is closed stays until its changes are safe', async () => {
   const { service, room, doc } = await joined({ stores: false });
   doc.getMap('nodes').set('a', 1);

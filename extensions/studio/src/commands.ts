@@ -13,6 +13,7 @@ export const CommandIDs = {
   project: 'studio:switch-project',
   newProject: 'projects:create_project',
   register: 'data:register',
+  newGraph: 'documents:create_document',
   train: 'models:train',
   compare: 'models:compare',
   assess: 'ethics:assess',
@@ -80,6 +81,30 @@ export function addCommands(commands: CommandRegistry, studio: Studio): void {
       });
       studio.open('product', product.id);
       return { ...product };
+    }
+  });
+
+  commands.addCommand(CommandIDs.newGraph, {
+    label: args => (args.isLauncher ? trans.__('Draw a network') : trans.__('New Graph')),
+    caption: trans.__('Draw a network that several people change together'),
+    icon: graphIcon,
+    isEnabled: mayWrite,
+    describedBy: takes({
+      name: string('What it is called, new in the project; without it, the page that asks.'),
+      template: string('The template to begin with; an input and an output if absent.')
+    }),
+    execute: async args => {
+      const name = text(args, 'name');
+      if (!name) {
+        studio.open('new-graph');
+        return null;
+      }
+      const document = await studio.client.post('/api/v1/documents/documents', {
+        name,
+        template: text(args, 'template')
+      });
+      studio.open('graph', document.id);
+      return { ...document };
     }
   });
 

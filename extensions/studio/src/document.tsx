@@ -27,6 +27,7 @@ export function pageTitle(page: PageName, trans: TranslationBundle): string {
     'new-product': trans.__('New data product'),
     product: trans.__('Data product'),
     train: trans.__('Train a model'),
+    'new-graph': trans.__('New graph'),
     graph: trans.__('Graph'),
     job: trans.__('Job'),
     model: trans.__('Model'),

@@ -146,6 +146,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const {
       panel: show,
       register,
+      newGraph,
       train,
       compare,
       assess,
@@ -154,16 +155,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
       newProject,
       open
     } = CommandIDs;
-    for (const command of [show, register, train, compare, assess, verify, project, newProject]) {
+    for (const command of [show, register, newGraph, train, compare, assess, verify, project, newProject]) {
       palette?.addItem({ command, category });
     }
     for (const page of ['welcome', 'record']) {
       palette?.addItem({ command: open, args: { page }, category });
     }
     launcher?.add({ command: register, args: { isLauncher: true }, category, rank: 0 });
-    launcher?.add({ command: train, args: { isLauncher: true }, category, rank: 1 });
-    launcher?.add({ command: open, args: { page: 'welcome' }, category, rank: 2 });
-    launcher?.add({ command: open, args: { page: 'record' }, category, rank: 3 });
+    launcher?.add({ command: newGraph, args: { isLauncher: true }, category, rank: 1 });
+    launcher?.add({ command: train, args: { isLauncher: true }, category, rank: 2 });
+    launcher?.add({ command: open, args: { page: 'welcome' }, category, rank: 3 });
+    launcher?.add({ command: open, args: { page: 'record' }, category, rank: 4 });
 
     if (shell) {
       void startPage(app, shell, panel, registry);

@@ -5,6 +5,7 @@ export const PAGES = [
   'new-product',
   'product',
   'train',
+  'new-graph',
   'graph',
   'job',
   'model',

@@ -3,7 +3,16 @@
 import type { Event, Job, Line, Project } from '@nexus-workbench/contract';
 import { PAGES, type PageName } from './names.ts';
 
-export const SECTIONS = ['data', 'models', 'studies', 'jobs', 'schedules', 'reports', 'record'] as const;
+export const SECTIONS = [
+  'data',
+  'graphs',
+  'models',
+  'studies',
+  'jobs',
+  'schedules',
+  'reports',
+  'record'
+] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** The sections of the panel that an event makes old. */
@@ -12,6 +21,9 @@ export function touched(event: Pick<Event, 'action' | 'refs'>): Section[] {
   const found = new Set<Section>(['record']);
   if (room === 'data' || 'product' in event.refs) {
     found.add('data');
+  }
+  if (room === 'documents' || 'document' in event.refs) {
+    found.add('graphs');
   }
   if (room === 'models' || 'model' in event.refs) {
     found.add('models');
@@ -161,10 +173,12 @@ export function hear(told: Told, lines: readonly Line[]): Told {
   return { seq, series, axis, log: log.slice(-LOG_LINES), progress, note, state, again };
 }
 
-/** Series that belong in one chart: the losses together, then each other unit by itself. */
+/** Series that belong in one chart: the losses together, then each other unit by itself. Those of
+ * single nodes (`gradient:dense1`) are drawn where the nodes are. */
 export function charts(series: Told['series']): string[][] {
-  const losses = [...series.keys()].filter(name => /loss/i.test(name));
-  const others = [...series.keys()].filter(name => !losses.includes(name));
+  const names = [...series.keys()].filter(name => !name.includes(':'));
+  const losses = names.filter(name => /loss/i.test(name));
+  const others = names.filter(name => !losses.includes(name));
   const grouped = new Map<string, string[]>();
   for (const name of others) {
     const stem = name.replace(/^(train(ing)?|valid(ation)?|test|val)_/i, '');

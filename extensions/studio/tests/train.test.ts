@@ -23,19 +23,33 @@ const column = (name: string, kind: Column['kind'], sensitive = false): Column =
   sensitive
 });
 
+const node = (layer: string, params: Record<string, unknown> = {}): Graph['nodes'][string] => ({
+  layer,
+  params,
+  name: '',
+  group: ''
+});
+
+const node = (layer: string, params: Graph['nodes'][string]['params'] = {}) => ({
+  layer,
+  params,
+  name: '',
+  group: ''
+});
+
 /** What the service suggests for a middling table: two layers, the second adds its input. */
 const suggested: Graph = {
   name: 'network',
   nodes: {
-    table: { layer: 'input', params: {} },
-    dense1: { layer: 'dense', params: { units: 64 } },
-    relu1: { layer: 'relu', params: {} },
-    dropout1: { layer: 'dropout', params: { rate: 0.2 } },
-    dense2: { layer: 'dense', params: { units: 64 } },
-    relu2: { layer: 'relu', params: {} },
-    dropout2: { layer: 'dropout', params: { rate: 0.2 } },
-    add2: { layer: 'add', params: {} },
-    target: { layer: 'output', params: {} }
+    table: node('input'),
+    dense1: node('dense', { units: 64 }),
+    relu1: node('relu'),
+    dropout1: node('dropout', { rate: 0.2 }),
+    dense2: node('dense', { units: 64 }),
+    relu2: node('relu'),
+    dropout2: node('dropout', { rate: 0.2 }),
+    add2: node('add'),
+    target: node('output')
   },
   edges: Object.fromEntries(
     [
@@ -50,10 +64,13 @@ const suggested: Graph = {
       ['add2', 'target']
     ].map(([source, target]) => [
       `${source}_${target}`,
-      { source: source!, target: target!, port: 'in' }
+      { source: source!, target: target!, port: 'in', output: 'out', order: 0 }
     ])
   ),
+  groups: {},
+  groups: {},
   layout: {},
+  data: {},
   training: { epochs: 200 }
 };
 

@@ -265,3 +265,34 @@ def test_a_later_file_is_refused(ask: Ask, ctx: Context, tmp_path: Path) -> None
     text = '{"format": "nexus-graph", "schema": 99, "nodes": {}, "edges": {}}'
     with pytest.raises(Refused, match="schema 99"):
         ask("import_document", source=brought(ctx, text, tmp_path))
+
+
+def test_the_code_runs_without_the_studio(credit: Document, ask: Ask) -> None:
+    import torch
+
+    with pytest.raises(Invalid, match="features of this graph are not known"):
+        ask("get_code", id=credit.id)
+    ends = [{"op": "set_data", "name": name, "value": 3} for name in ("features", "outputs")]
+    ask("edit", id=credit.id, operations=ends)
+    told = ask("get_code", id=credit.id)
+    assert "workbench" not in told.code
+    made: dict[str, Any] = {}
+    exec(told.code, made)
+    assert made["Credit"]()(torch.zeros(5, 3)).shape == (5, 3)
+    assert ask("get_document", id=credit.id).meaning.parameters == 3 * 64 + 64 + 64 * 3 + 3
+
+
+def test_a_program_goes_out_with_any_number_of_rows(
+    credit: Document, ask: Ask, ctx: Context
+) -> None:
+    import numpy as np
+    import onnxruntime
+    import torch
+
+    ends = [{"op": "set_data", "name": name, "value": 3} for name in ("features", "outputs")]
+    ask("edit", id=credit.id, operations=ends)
+    session = onnxruntime.InferenceSession(exported(ask, ctx, id=credit.id, format="onnx"))
+    given = {session.get_inputs()[0].name: np.zeros((7, 3), np.float32)}
+    assert session.run(None, given)[0].shape == (7, 3)
+    program = torch.export.load(exported(ask, ctx, id=credit.id, format="torch"))
+    assert program.module()(torch.zeros(7, 3)).shape == (7, 3)

@@ -25,7 +25,7 @@ from workbench.documents.types import (
     SetParam,
     SetTraining,
 )
-from workbench.graphs import Edge, Graph, Group, Node
+from workbench.graphs import Edge, Graph, Node, NodeGroup
 
 IDS = ["a", "b", "c", "d", "e"]
 LAYERS = ["dense", "relu", "dropout", "add"]
@@ -35,7 +35,7 @@ ids, places = st.sampled_from(IDS), st.tuples(*[st.integers(-500, 500).map(float
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
     groups = {
-        id: Group(name=draw(st.sampled_from(["stem", "head"])), folded=draw(st.booleans()))
+        id: NodeGroup(name=draw(st.sampled_from(["stem", "head"])), folded=draw(st.booleans()))
         for id in draw(st.sets(st.sampled_from(["g", "h"])))
     }
     nodes = {}
@@ -60,7 +60,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 def filled(graph: Graph) -> Doc[Any]:
-    doc: Doc[Any] = Doc()
+    doc: Doc[Any] = Doc(client_id=1)
     fill(doc, graph)
     return doc
 
@@ -126,8 +126,9 @@ class Peers(RuleBasedStateMachine):
     def begin(self, count: int, graph: Graph) -> None:
         first = filled(graph)
         self.docs: list[Doc[Any]] = [first]
-        for _ in range(count - 1):
-            other: Doc[Any] = Doc()
+        # Who wins is decided by the clients' numbers, which are drawn by chance elsewhere.
+        for client in range(2, count + 1):
+            other: Doc[Any] = Doc(client_id=client)
             other.apply_update(first.get_update())
             self.docs.append(other)
         self.waiting: list[tuple[int, bytes]] = []

@@ -40,6 +40,14 @@ def run(module: Any, graph: Graph, seed: int = 0) -> Any:
     return module(*rows)
 
 
+def known(dim: int | str) -> int | str:
+    """A size with the features and answers that `agree` builds with."""
+    if isinstance(dim, int) or dim == "B":
+        return dim
+    told = dim.replace("·", "*").replace("⌊", "(").replace("/", "//").replace("⌋", ")")
+    return int(eval(told, {"F": FEATURES, "C": CLASSES}))
+
+
 def written(graph: Graph) -> Any:
     """The network that the source of a graph makes."""
     space: dict[str, Any] = {}
@@ -57,6 +65,10 @@ def agree(graph: Graph, last: str = "here") -> None:
     other = written(graph)
     meaning = Reader(FEATURES, CLASSES).read(graph)
     assert meaning.parameters == sum(each.numel() for each in network.parameters())
+    unknown = Reader().read(graph)
+    for id, node in unknown.nodes.items():
+        for name, dims in node.outputs.items():
+            assert [known(dim) for dim in dims] == meaning.nodes[id].outputs[name]
     assert list(network.state_dict()) == list(other.state_dict())
     for mode in (True, False):
         result = run(network.train(mode), graph)

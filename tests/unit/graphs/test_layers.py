@@ -128,6 +128,28 @@ def test_a_layer_joins_as_many_as_come(name: str, edges: int) -> None:
         agree(graph)
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_looks_at_another_sequence(causal: bool) -> None:
+    sizes = {"asks": (5, 8), "keys": (5 if causal else 7, 6), "values": (5 if causal else 7, 4)}
+    nodes = {
+        id: Node(layer="sequence_input", params={"length": length, "channels": channels})
+        for id, (length, channels) in sizes.items()
+    }
+    nodes["here"] = Node(
+        layer="multihead_attention", params={"heads": 2, "dropout": 0.0, "causal": causal}
+    )
+    edges = {
+        "a": Edge(source="asks", target="here", port="query"),
+        "b": Edge(source="keys", target="here", port="key"),
+        "c": Edge(source="values", target="here", port="value"),
+    }
+    graph = Graph(nodes=nodes, edges=edges)
+    agree(graph)
+    formatted(source(graph), 88)
+    lone = {id: edge for id, edge in edges.items() if id != "b"}
+    assert "a key for its value" in Reader().read(Graph(nodes=nodes, edges=lone)).problems[-1].text
+
+
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_a_recurrent_layer_gives_all_states_and_the_last(name: str, bidirectional: bool) -> None:

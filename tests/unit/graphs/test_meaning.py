@@ -1,5 +1,6 @@
 """What a graph means while people edit it: wrong where it is wrong, whole everywhere else."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -249,6 +250,17 @@ def test_whole_numbers_may_come_as_documents_hold_them() -> None:
         check(row("input", ("dense", {"units": 8.5}), "output"))
 
 
+def test_no_parameter_is_too_deep_to_be_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    graph = row("input", ("dense", {"units": deep}), "output")
+    problem = Reader().read(graph).problems[0]
+    assert problem.node == "n1" and len(problem.text) < 200
+    while deep:  # taken apart step by step: the interpreter would do it by recursion
+        deep = deep.pop()
+
+
 def test_torch_own_names_are_no_ids() -> None:
     from torch import fx, nn
 
@@ -362,3 +374,30 @@ def test_a_node_that_did_not_change_is_not_worked_out_again(name: str) -> None:
     before = reader.read(graph)
     again = reader.read(Graph.model_validate_json(graph.model_dump_json()))
     assert all(again.nodes[id] is before.nodes[id] for id in graph.nodes)
+
+
+@settings(max_examples=200, deadline=None)
+@given(links=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=20))
+def test_every_circle_that_is_told_is_one(links: list[tuple[int, int]]) -> None:
+    graph = Graph(
+        nodes={f"n{n}": Node(layer="add") for n in range(8)},
+        edges={
+            f"e{place}": Edge(source=f"n{begin}", target=f"n{end}")
+            for place, (begin, end) in enumerate(links)
+        },
+    )
+    reading = Reader().reading(graph)
+    told = [each.text for each in reading.problems if "circle" in each.text]
+    assert bool(told) == (len(reading.order) < 8)
+    seen: set[str] = set()
+    for text in told:
+        walked = text.partition(": ")[2].rstrip(".").split(" → ")
+        assert walked[0] == walked[-1] and not seen & set(walked)
+        seen |= set(walked)
+        for begin, end in itertools.pairwise(walked):
+            assert (int(begin[1:]), int(end[1:])) in links
+    links = [(a, b) for a, b in links if not {f"n{a}", f"n{b}"} & seen]
+    rest = {f"n{n}": Node(layer="add") for n in range(8) if f"n{n}" not in seen}
+    edges = {f"e{n}": Edge(source=f"n{a}", target=f"n{b}") for n, (a, b) in enumerate(links)}
+    again = Reader().reading(Graph(nodes=rest, edges=edges))
+    assert len(again.order) == len(rest)

@@ -310,6 +310,7 @@ export function asJson(graph: Graph): string {
       edges: plain(graph.edges),
       groups: plain(graph.groups),
       layout: Object.fromEntries(graph.layout),
+      data: graph.data,
       training: graph.training satisfies Readonly<Record<string, Json>>
     },
     null,

@@ -14,6 +14,7 @@ import {
   Background,
   Controls,
   MiniMap,
+  Panel,
   ReactFlow,
   ViewportPortal,
   useReactFlow,
@@ -128,7 +129,13 @@ export function Canvas(): JSX.Element {
             (each.y + each.height) * zoom + y <= box.height
         );
         if (!seen) {
-          void flow.fitBounds(bounds(found), { duration: time.glide, padding: 0.5 });
+          // As large as it is now, or smaller if they would not fit.
+          const whole = bounds(found);
+          const fits = Math.min(box.width / whole.width, box.height / whole.height) * 0.8;
+          void flow.setCenter(whole.x + whole.width / 2, whole.y + whole.height / 2, {
+            zoom: Math.min(zoom, fits),
+            duration: time.glide
+          });
         }
       });
     };
@@ -345,6 +352,8 @@ export function Canvas(): JSX.Element {
       onPointerDownCapture={event => {
         if (event.target instanceof Element && !event.target.closest('button, input, select, a')) {
           frame.current?.focus({ preventScroll: true });
+          // What is copied now are layers, not words that were chosen before.
+          document.getSelection()?.removeAllRanges();
         }
       }}
       onPointerMove={event => {
@@ -414,6 +423,15 @@ export function Canvas(): JSX.Element {
           nodeClassName={node => `nx-GraphMap-${node.type}`}
         />
         <Cursors />
+        {graph.nodes.size === 0 && (
+          <Panel position="top-center">
+            <p className="nx-GraphEmpty">
+              {writable
+                ? words.__('There are no layers yet. Press A and write what you look for, or drag one from the left.')
+                : words.__('There are no layers yet.')}
+            </p>
+          </Panel>
+        )}
       </ReactFlow>
     </div>
   );

@@ -15,10 +15,8 @@ import {
   useLoad
 } from '../parts/index.ts';
 import {
-  NOTHING_TOLD,
   charts,
   duration,
-  hear,
   isActive,
   percent,
   person,
@@ -27,47 +25,9 @@ import {
 } from '../state.ts';
 import { jobTitle, referenceName } from '../titles.ts';
 import { JobTerms } from './job-terms.tsx';
+import { useTold } from './told.ts';
 import { sameAs } from '../same.ts';
-import { css, time } from '../tokens.ts';
-
-/** Follows what the job tells, gathered so that a quick job does not draw a thousand times. */
-function useTold(studio: PageProps['studio'], id: string, onEnd: () => void): Told {
-  const [told, setTold] = useState(NOTHING_TOLD);
-  useEffect(() => {
-    const stop = new AbortController();
-    let lines: Parameters<typeof hear>[1][number][] = [];
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const draw = (): void => {
-      const fresh = lines;
-      lines = [];
-      timer = undefined;
-      setTold(before => hear(before, fresh));
-    };
-    setTold(NOTHING_TOLD);
-    const follow = async (): Promise<void> => {
-      const stream = studio.client.follow('/api/v1/pipelines:log', {
-        query: { id },
-        signal: stop.signal
-      });
-      for await (const line of stream) {
-        lines.push(line);
-        timer ??= setTimeout(draw, time.settle);
-      }
-      clearTimeout(timer);
-      draw();
-      if (!stop.signal.aborted) {
-        onEnd();
-      }
-    };
-    // What is wrong with the job is told by the request for the job itself.
-    follow().catch(() => onEnd());
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-    };
-  }, [studio, id, onEnd]);
-  return told;
-}
+import { css } from '../tokens.ts';
 
 function Clock({ job }: { job: Job }): JSX.Element {
   const [now, setNow] = useState(() => Date.now());

@@ -152,7 +152,7 @@ export function withHidden(graph: Graph, hidden: Hidden[]): Graph {
   const named = (layer: string, otherwise: string): [string, Node] =>
     Object.entries(graph.nodes).find(([, node]) => node.layer === layer) ?? [
       otherwise,
-      { layer, params: {} }
+      { layer, params: {}, name: '', group: '' }
     ];
   const [input, inputNode] = named('input', 'table');
   const [output, outputNode] = named('output', 'target');
@@ -160,9 +160,9 @@ export function withHidden(graph: Graph, hidden: Hidden[]): Graph {
   const edges: Graph['edges'] = {};
   let last = input;
   const follow = (id: string, layer: string, params: Node['params'], given: string[]): void => {
-    nodes[id] = { layer, params };
+    nodes[id] = { layer, params, name: '', group: '' };
     for (const source of given) {
-      edges[`${source}_${id}`] = { source, target: id, port: 'in' };
+      edges[`${source}_${id}`] = { source, target: id, port: 'in', output: 'out', order: 0 };
     }
     last = id;
   };

@@ -24,6 +24,8 @@ export interface SectionProps {
 const query = { query: { limit: LISTED } };
 const askProducts = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/data/products', { ...query, signal });
+const askGraphs = (client: Client, signal: AbortSignal) =>
+  client.get('/api/v1/documents/documents', { ...query, signal });
 const askModels = (client: Client, signal: AbortSignal) =>
   client.get('/api/v1/models/models', { ...query, signal });
 /** Each has all that was tried in it: few at a time. */
@@ -142,6 +144,51 @@ export function DataSection(props: SectionProps): JSX.Element {
           about={trans.__('%1 rows, %2 columns', short(product.rows), product.columns.length)}
         />
       )}
+    />
+  );
+}
+
+export function GraphsSection(props: SectionProps): JSX.Element {
+  const { studio } = props;
+  const trans = useWords();
+  const list = useList(studio, 'graphs', askGraphs);
+  const names = new Map(list.data?.items.map(one => [one.id, one.name]));
+  return (
+    <Frame
+      {...props}
+      section="graphs"
+      title={trans.__('Graphs')}
+      list={list}
+      keyOf={graph => graph.id}
+      actions={
+        <Button kind="link" onClick={() => studio.open('new-graph')} disabled={!studio.mayWrite}>
+          {trans.__('New')}
+        </Button>
+      }
+      empty={
+        <Empty
+          text={trans.__('No graphs yet. A graph is a network that several people draw together.')}
+        />
+      }
+      draw={graph => {
+        const origin = names.get(graph.forked_from.split('@')[0]!);
+        return (
+          <Item
+            title={graph.name}
+            onClick={() => studio.open('graph', graph.id)}
+            badge={graph.forked_from ? <Badge state="version" text={trans.__('fork')} /> : null}
+            about={
+              origin ? (
+                trans.__('of %1', origin)
+              ) : (
+                <>
+                  {person(graph.made_by)} · <Ago at={graph.made_at} />
+                </>
+              )
+            }
+          />
+        );
+      }}
     />
   );
 }

@@ -12,6 +12,7 @@ import { css } from '../tokens.ts';
 import { jobTitle, roleName } from '../titles.ts';
 import {
   DataSection,
+  GraphsSection,
   JobsSection,
   ModelsSection,
   RecordSection,
@@ -182,6 +183,7 @@ function Shown({ studio }: { studio: Studio }): JSX.Element {
       {studio.error && <ErrorNote error={studio.error} retry={() => void studio.start()} />}
       <div className="nx-Panel-sections">
         <DataSection {...props('data')} />
+        <GraphsSection {...props('graphs')} />
         <ModelsSection {...props('models')} />
         <StudiesSection {...props('studies')} />
         <JobsSection {...props('jobs')} />
