@@ -35,7 +35,7 @@ from workbench.documents.types import (
     SetParam,
     SetTraining,
 )
-from workbench.graphs import Graph, GraphProblem, Meaning, NodeMeaning
+from workbench.graphs import STEP, Graph, GraphProblem, Meaning, NodeMeaning
 
 FIRST_S, LONGEST_S = 0.3, 10.0
 """How long it waits before it takes up a cut line: at first, and at most."""
@@ -162,14 +162,14 @@ class LiveGraph:
             after: The node it takes its input from, or several.
             id: Made from the layer's name if empty.
             name: What people call it.
-            at: Where it stands; right of what comes before if None.
+            at: Where it stands; below what comes before if None.
             params: The layer's parameters.
         """
         before = [after] if isinstance(after, str) else list(after)
         graph = self.graph
         if at is None:
             places = [graph.layout[each] for each in before if each in graph.layout]
-            at = (max(x for x, _ in places) + 220, places[0][1]) if places else (0.0, 0.0)
+            at = (places[0][0], max(y for _, y in places) + STEP) if places else (0.0, 0.0)
         [made] = self.edit([AddNode(layer=layer, id=id, name=name, params=params, at=at)])
         if before:
             self.edit([Connect(source=each, target=made) for each in before])

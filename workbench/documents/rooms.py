@@ -85,6 +85,7 @@ class Peer:
         self.counted = 0
         """Its edits that are on the disk."""
         self.leaving = False
+        self.writes = self.may("documents.edit")
 
     @property
     def name(self) -> str:
@@ -149,7 +150,7 @@ class Room:
             "seq": self.seq,
             "actor": str(peer.ctx.actor),
             "color": peer.colour,
-            "may_write": peer.may("documents.edit"),
+            "may_write": peer.writes,
             "name": name,
         }
         peer.send(wire.told(wire.HELLO, hello))
@@ -188,11 +189,15 @@ class Room:
         self.seq = max(self.seq, seq)
         self.tell(wire.update(update), but=peer)
         if peer is not None:
-            peer.counted += 1
-            peer.send(wire.acknowledged(peer.counted, self.seq))
+            self.counted(peer)
             self.edited_at = time.monotonic()
             self.unrecorded += 1
         self.mean_soon()
+
+    def counted(self, peer: Peer) -> None:
+        """One more of a window's edits needs no fear."""
+        peer.counted += 1
+        peer.send(wire.acknowledged(peer.counted, self.seq))
 
     def seen(self, peer: Peer, states: list[wire.Presence]) -> None:
         """Where a window is, in the name of who it is."""
@@ -348,8 +353,8 @@ class LiveRooms:
         if room.broken:
             return
         if update == NONE or not _says_something(room.doc, update):
-            peer.counted += 1
-            peer.send(wire.acknowledged(peer.counted, room.seq))
+            # Counted in its turn: an acknowledgement covers all that was sent before.
+            self._sent.put_nowait(_Sent(room, peer, NONE))
         elif not peer.may("documents.edit"):
             peer.say(
                 "refused",
@@ -415,8 +420,13 @@ class LiveRooms:
                 continue
             for room, sent in by_room.items():
                 self._foreign(room, found[room].rows)
-                for place, each in enumerate(sent):
-                    room.written(each.peer, each.update, found[room].first + place)
+                seq = found[room].first
+                for each in sent:
+                    if each.update == NONE:
+                        room.counted(each.peer)
+                    else:
+                        room.written(each.peer, each.update, seq)
+                        seq += 1
 
     def _commit(self, by_room: dict[Room, list[_Sent]]) -> dict[Room, _Foreign]:
         found = {}
@@ -424,8 +434,13 @@ class LiveRooms:
         with ctx.store.begin() as tx:
             for room, sent in by_room.items():
                 entries = [
-                    kept.Entry(str(each.peer.ctx.actor), kept.ROOM, each.update) for each in sent
+                    kept.Entry(str(each.peer.ctx.actor), kept.ROOM, each.update)
+                    for each in sent
+                    if each.update != NONE
                 ]
+                if not entries:
+                    found[room] = _Foreign([], 0)
+                    continue
                 before = kept.append(tx, room.ctx.project, room.document, entries, ctx.now())
                 known = room.seq
                 rows = kept.read(tx, room.document, known, before) if before > known else []
@@ -470,10 +485,12 @@ class LiveRooms:
         return self._engines.get(stores).token()
 
     def _look(self, room: Room) -> None:
-        """Who may not look any more is let go."""
+        """Who may not look is let go; whose rights are others comes again, to hear of them."""
         for peer in list(room.peers):
             if not peer.may("documents.get_document"):
                 peer.say("closed", f"{peer.name} may not look at this graph any more.")
+                peer.let_go()
+            elif peer.may("documents.edit") != peer.writes:
                 peer.let_go()
 
     async def _settled(self, room: Room) -> None:

@@ -11,12 +11,13 @@ from .layers import LAYERS, find_layer
 from .meaning import GraphProblem, Meaning, NodeMeaning, Reader
 from .nodes import TRAINING
 from .source import source
-from .suggest import plain, suggest
+from .suggest import STEP, plain, suggest
 from .templates import TEMPLATES, Template, find_template
 from .types import Edge, Graph, Layer, Node, NodeGroup, Parameter, Port
 
 __all__ = [
     "LAYERS",
+    "STEP",
     "TEMPLATES",
     "TRAINING",
     "Edge",

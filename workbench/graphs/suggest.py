@@ -4,6 +4,9 @@ from typing import Literal
 
 from .types import Edge, Graph, Node
 
+STEP = 104.0
+"""CSS pixels from a node to the next, downwards."""
+
 
 def suggest(columns: int, rows: int, task: Literal["classification", "regression"]) -> Graph:
     """A plain network whose size follows the table's.
@@ -75,6 +78,6 @@ def plain(layers: int, width: int, dropout: float, training: dict[str, float]) -
     return Graph(
         nodes=nodes,
         edges=edges,
-        layout={id: (160.0 * place, 0.0) for place, id in enumerate(nodes)},
+        layout={id: (0.0, STEP * place) for place, id in enumerate(nodes)},
         training=training,
     )

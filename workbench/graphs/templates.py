@@ -4,12 +4,11 @@ from typing import Any
 
 from workbench.core import NotFound, Record
 
+from .suggest import STEP
 from .types import Edge, Graph, Node, NodeGroup
 
-STEP = 200.0
-"""CSS pixels from a node to the next."""
-ROW = 120.0
-"""CSS pixels from a row of nodes to the next."""
+BESIDE = 264.0
+"""CSS pixels from a column of nodes to the next."""
 
 
 class Template(Record):
@@ -23,7 +22,7 @@ class Template(Record):
 
 
 class _Sketch:
-    """A graph as it is drawn, from left to right."""
+    """A graph as it is drawn, from top to bottom."""
 
     def __init__(self, **training: float) -> None:
         self.nodes: dict[str, Node] = {}
@@ -35,7 +34,7 @@ class _Sketch:
         self.last = ""
 
     def __call__(
-        self, id: str, layer: str, *others: str, output: str = "out", row: int = 0, **params: Any
+        self, id: str, layer: str, *others: str, output: str = "out", column: int = 0, **params: Any
     ) -> str:
         """Draw a node after the last one, and after others; the id.
 
@@ -44,7 +43,7 @@ class _Sketch:
             layer: The node's.
             others: Nodes whose results come in besides.
             output: Of the last node: which goes on.
-            row: How many rows below the first it stands.
+            column: How many columns right of the first it stands.
             params: The layer's.
         """
         self.nodes[id] = Node(layer=layer, params=params, group=self.group)
@@ -52,7 +51,7 @@ class _Sketch:
             said = output if source == self.last else "out"
             port = "query" if layer == "multihead_attention" else "in"
             self.edges[f"{source}_{id}"] = Edge(source=source, target=id, output=said, port=port)
-        self.layout[id] = (STEP * (len(self.layout)), ROW * row)
+        self.layout[id] = (BESIDE * column, STEP * len(self.layout))
         self.last = id
         return id
 
@@ -97,11 +96,11 @@ def _residual() -> Graph:
     before = draw("widen", "dense", units=64)
     for place in (1, 2):
         draw.within(f"block{place}", f"Residual block {place}")
-        draw(f"norm{place}", "batch_norm", row=1)
-        draw(f"inner{place}", "dense", units=64, row=1)
-        draw(f"relu{place}", "relu", row=1)
-        draw(f"dropout{place}", "dropout", rate=0.1, row=1)
-        draw(f"back{place}", "dense", units=64, row=1)
+        draw(f"norm{place}", "batch_norm", column=1)
+        draw(f"inner{place}", "dense", units=64, column=1)
+        draw(f"relu{place}", "relu", column=1)
+        draw(f"dropout{place}", "dropout", rate=0.1, column=1)
+        draw(f"back{place}", "dense", units=64, column=1)
         before = draw(f"add{place}", "add", before)
         draw.within("", "")
     draw("norm", "batch_norm")

@@ -21,6 +21,7 @@ from .crews import Crew
 from .drawing import BLOCK as READ
 from .drawing import BLOCKS, batches
 from .estimators import Array, Lesson, write_told
+from .gauges import Gauges
 
 BLOCK = 2_048
 """Rows per forward pass when predicting."""
@@ -221,6 +222,7 @@ def _train(
         given["blocks"] = [READ, BLOCKS]
     checkpoint = checkpoint or Checkpoint(lesson.job, given)
     net, mixed = crew.wrapped(module), _Mixed(device, bool(chosen["mixed_precision"]))
+    gauges = Gauges(module)
     if (reached := checkpoint.read()) is not None:
         module.load_state_dict(reached["weights"])
         optimiser.load_state_dict(reached["optimiser"])
@@ -238,15 +240,16 @@ def _train(
         crew.begin(epoch, order)
         module.train()
         total = torch.zeros((), device=device)
-        for rows in batches(len(train), batch, order, kept, row_bytes):
+        for place, rows in enumerate(batches(len(train), batch, order, kept, row_bytes)):
             if len(rows) == 1 and len(train) > 1:
                 continue  # one row has no variance: batch norm cannot take it
             lesson.job.check()
             features, target = train.at(rows)
             optimiser.zero_grad(set_to_none=True)
-            with mixed.numbers():
+            with mixed.numbers(), gauges.forward(place == 0):
                 loss = loss_of(_out(net(features), classes).float(), target)
             mixed.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            gauges.backward(place == 0, mixed.scaler.get_scale())
             mixed.scaler.step(optimiser)
             mixed.scaler.update()
             total += loss.detach() * len(rows)
@@ -264,7 +267,7 @@ def _train(
                 hint=f"Lower learning_rate (it is {chosen['learning_rate']:g}), or add layer_norm.",
             )
         history.append({"epoch": epoch, "loss": mean, "validation_loss": held})
-        lesson.job.metric(**history[-1])
+        lesson.job.metric(**history[-1], **gauges.told())
         lesson.job.progress(
             0.1 + 0.6 * epoch / epochs, f"epoch {epoch} of at most {epochs}, loss {held:.4f}"
         )

@@ -115,8 +115,8 @@ export class Session {
   sizeOf(ports: NodePorts | undefined): { width: number; height: number } {
     const most = Math.max(ports?.inputs.length ?? 0, ports?.outputs.length ?? 0);
     return {
-      width: size.node.width,
-      height: Math.max(size.node.height, (most + 1) * size.node.port)
+      width: Math.max(size.node.width, (most + 1) * size.node.port),
+      height: size.node.height
     };
   }
 
@@ -187,7 +187,7 @@ export class Session {
     const places = this.places();
     const from = only === undefined ? undefined : places.get(only);
     const wanted: Place =
-      at ?? (from ? [from[0] + size.node.width + size.gap.x, from[1]] : this.centred());
+      at ?? (from ? [from[0], from[1] + size.node.height + size.gap.y] : this.centred());
     const [port, output] = [
       layer.ports[0],
       this.layers.get()?.get(this.document.graph.get().nodes.get(only ?? '')?.layer ?? '')?.outputs[0]

@@ -2,10 +2,10 @@
 
 /** In CSS pixels. */
 export const size = {
-  node: { width: 208, height: 84, port: 22 },
-  fold: { width: 208, height: 64 },
+  node: { width: 208, height: 68, port: 48 },
+  fold: { width: 208, height: 60 },
   frame: { pad: 20, head: 30 },
-  gap: { x: 72, y: 32 },
+  gap: { x: 56, y: 36 },
   step: 10,
   paste: 32,
   grid: 4

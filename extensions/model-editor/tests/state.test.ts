@@ -73,9 +73,9 @@ test('what may be connected, and why not', () => {
 test('arrow keys go along the edges', () => {
   const { document, a, b, d } = chain();
   const graph = document.graph.get();
-  assert.equal(beside(graph, graph.layout, a, 'right'), b);
-  assert.equal(beside(graph, graph.layout, b, 'left'), a);
-  assert.equal(beside(graph, graph.layout, a, 'left'), '');
+  assert.equal(beside(graph, graph.layout, a, 'down'), b);
+  assert.equal(beside(graph, graph.layout, b, 'up'), a);
+  assert.equal(beside(graph, graph.layout, a, 'up'), '');
   assert.equal(beside(graph, graph.layout, d, 'down'), '');
 });
 
@@ -155,12 +155,12 @@ test('other texts are no part of a graph', () => {
   assert.equal(read('[1]'), null);
 });
 
-test('a layout goes from left to right and overlaps nothing', () => {
+test('a layout goes from top to bottom and overlaps nothing', () => {
   const { document, a, b, c, d } = chain();
   const graph = document.graph.get();
   const found = arranged(graph, [a, b, c, d], sizeOf, graph.layout);
-  assert.ok(found.get(a)![0] + SIZE.width < found.get(b)![0]);
-  assert.ok(found.get(b)![0] + SIZE.width < found.get(c)![0]);
+  assert.ok(found.get(a)![1] + SIZE.height < found.get(b)![1]);
+  assert.ok(found.get(b)![1] + SIZE.height < found.get(c)![1]);
   const all = [...found.values()];
   for (const [at, one] of all.entries()) {
     for (const other of all.slice(at + 1)) {
@@ -215,7 +215,7 @@ test('aligning, spreading, and room for one more', () => {
   assert.deepEqual(around(boxes.values()), { x: 0, y: 5, width: 1100, height: 375 });
   assert.equal(around([]), null);
   assert.deepEqual(free([[0, 0]], [500, 0]), [500, 0]);
-  assert.ok(free([[0, 0]], [10, 10])[1] > 80);
+  assert.ok(free([[0, 0]], [10, 10])[0] > 200);
 });
 
 test('the outline has groups where their first layer is, and hides what is folded', () => {

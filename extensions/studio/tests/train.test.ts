@@ -23,14 +23,7 @@ const column = (name: string, kind: Column['kind'], sensitive = false): Column =
   sensitive
 });
 
-const node = (layer: string, params: Record<string, unknown> = {}): Graph['nodes'][string] => ({
-  layer,
-  params,
-  name: '',
-  group: ''
-});
-
-const node = (layer: string, params: Graph['nodes'][string]['params'] = {}) => ({
+const held = (layer: string, params: Graph['nodes'][string]['params'] = {}) => ({
   layer,
   params,
   name: '',
@@ -41,15 +34,15 @@ const node = (layer: string, params: Graph['nodes'][string]['params'] = {}) => (
 const suggested: Graph = {
   name: 'network',
   nodes: {
-    table: node('input'),
-    dense1: node('dense', { units: 64 }),
-    relu1: node('relu'),
-    dropout1: node('dropout', { rate: 0.2 }),
-    dense2: node('dense', { units: 64 }),
-    relu2: node('relu'),
-    dropout2: node('dropout', { rate: 0.2 }),
-    add2: node('add'),
-    target: node('output')
+    table: held('input'),
+    dense1: held('dense', { units: 64 }),
+    relu1: held('relu'),
+    dropout1: held('dropout', { rate: 0.2 }),
+    dense2: held('dense', { units: 64 }),
+    relu2: held('relu'),
+    dropout2: held('dropout', { rate: 0.2 }),
+    add2: held('add'),
+    target: held('output')
   },
   edges: Object.fromEntries(
     [
@@ -106,7 +99,7 @@ test('layers are added and removed down to none', () => {
 test('a graph that is no row of layers is not edited here', () => {
   const odd: Graph = {
     ...suggested,
-    nodes: { ...suggested.nodes, relu1: { layer: 'leaky_relu', params: { slope: 0.2 } } }
+    nodes: { ...suggested.nodes, relu1: held('leaky_relu', { slope: 0.2 }) }
   };
   assert.equal(hiddenOf(odd), null);
 });

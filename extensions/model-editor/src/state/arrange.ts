@@ -21,7 +21,7 @@ const MANY = 300;
 const LARGE = 1_500;
 
 /**
- * Nodes from left to right by their edges. The top left corner of all stays where it was.
+ * Nodes from top to bottom by their edges. The top left corner of all stays where it was.
  *
  * @param ids - Those to be placed; only edges between them count.
  */
@@ -51,11 +51,11 @@ function byDagre(
 ): Map<string, Place> {
   const drawing = new dagre.graphlib.Graph();
   drawing.setGraph({
-    rankdir: 'LR',
+    rankdir: 'TB',
     // The exact way takes seconds for a thousand layers.
     ranker: ids.length > MANY ? 'tight-tree' : 'network-simplex',
-    ranksep: size.gap.x,
-    nodesep: size.gap.y
+    ranksep: size.gap.y,
+    nodesep: size.gap.x
   });
   drawing.setDefaultEdgeLabel(() => ({}));
   for (const id of ids) {
@@ -82,10 +82,10 @@ function layered(
   const next = new Map<number, number>();
   const found = new Map<string, Place>();
   for (const id of ids) {
-    const column = depth.get(id) ?? 0;
-    const y = next.get(column) ?? 0;
-    found.set(id, [column * (size.node.width + size.gap.x), y]);
-    next.set(column, y + sizeOf(id).height + size.gap.y);
+    const row = depth.get(id) ?? 0;
+    const x = next.get(row) ?? 0;
+    found.set(id, [x, row * (size.node.height + size.gap.y)]);
+    next.set(row, x + sizeOf(id).width + size.gap.x);
   }
   return found;
 }
@@ -175,7 +175,7 @@ export function around(boxes: Iterable<Box>): Box | null {
   return left === Infinity ? null : { x: left, y: top, width: right - left, height: bottom - top };
 }
 
-/** A place where nothing stands yet, from a wanted one downwards. */
+/** A place where nothing stands yet, from a wanted one to the right. */
 export function free(places: Iterable<Place>, [x, y]: Place): Place {
   const taken = [...places];
   let at: Place = [Math.round(x), Math.round(y)];
@@ -186,7 +186,7 @@ export function free(places: Iterable<Place>, [x, y]: Place): Place {
         Math.abs(other[1] - at[1]) < size.node.height
     )
   ) {
-    at = [at[0], at[1] + size.node.height + size.gap.y];
+    at = [at[0] + size.node.width + size.gap.x, at[1]];
   }
   return at;
 }

@@ -7,6 +7,7 @@ import { groupNode, type Selection, type Watcher } from '../session.ts';
 import { size } from '../tokens.ts';
 import type { Layer, NodeMeaning } from '../wire.ts';
 import { around, type Box } from './arrange.ts';
+import { aside } from './route.ts';
 import { hiddenIn, type Layers, type NodePorts } from './graph.ts';
 
 export type CardNode = Node<
@@ -39,7 +40,8 @@ export type FoldNode = Node<
 >;
 
 export type Drawn = CardNode | FrameNode | FoldNode;
-export type Line = Edge<{ problem: string }>;
+/** `round`: where it passes the cards between its ends. */
+export type Line = Edge<{ problem: string; round: number | null }>;
 
 export interface Scene {
   readonly graph: Graph;
@@ -55,9 +57,9 @@ export interface Scene {
   readonly sizeOf: (ports: NodePorts | undefined) => { width: number; height: number };
 }
 
-/** Where the ends of edges are on a card, from its top. */
-export function portTop(index: number): number {
-  return size.node.port * (index + 1) + 4;
+/** Where the ends of edges are on a card, from its left: evenly spread. */
+export function portLeft(index: number, count: number): number {
+  return (size.node.width * (index + 1)) / (count + 1);
 }
 
 const NO_PORTS: NodePorts = { inputs: [], outputs: [] };
@@ -170,8 +172,8 @@ export class Drawing {
         selected,
         connectable: false,
         handles: [
-          { id: 'in', type: 'target', position: Position.Left, x: 0, y: size.fold.height / 2, width: 1, height: 1 },
-          { id: 'out', type: 'source', position: Position.Right, x: size.fold.width, y: size.fold.height / 2, width: 1, height: 1 }
+          { id: 'in', type: 'target', position: Position.Top, x: size.fold.width / 2, y: 0, width: 1, height: 1 },
+          { id: 'out', type: 'source', position: Position.Bottom, x: size.fold.width / 2, y: size.fold.height, width: 1, height: 1 }
         ]
       }));
       boxes.set(id, box);
@@ -202,11 +204,11 @@ export class Drawing {
           draggable: writable,
           connectable: writable,
           handles: [
-            ...ports.inputs.map((name, at) => ({
-              id: name, type: 'target' as const, position: Position.Left, x: -6, y: portTop(at) - 6, width: 12, height: 12
+            ...ports.inputs.map((name, at, all) => ({
+              id: name, type: 'target' as const, position: Position.Top, x: portLeft(at, all.length) - 6, y: -6, width: 12, height: 12
             })),
-            ...ports.outputs.map((name, at) => ({
-              id: name, type: 'source' as const, position: Position.Right, x: box.width - 6, y: portTop(at) - 6, width: 12, height: 12
+            ...ports.outputs.map((name, at, all) => ({
+              id: name, type: 'source' as const, position: Position.Bottom, x: portLeft(at, all.length) - 6, y: box.height - 6, width: 12, height: 12
             }))
           ]
         };
@@ -236,7 +238,9 @@ export class Drawing {
       const own = id === edge.id;
       const selected = own && selection.edges.has(id);
       const problem = own ? (wrong.get(id) ?? '') : '';
-      const key = [source, target, sourceHandle, targetHandle, selected, problem];
+      const [start, end] = [this.boxes.get(source), this.boxes.get(target)];
+      const round = start && end ? aside(start, end, this.boxes.values()) : null;
+      const key = [source, target, sourceHandle, targetHandle, selected, problem, round];
       const before = old.get(id);
       this.lines.set(
         id,
@@ -252,7 +256,7 @@ export class Drawing {
                 targetHandle,
                 selected,
                 selectable: own,
-                data: { problem },
+                data: { problem, round },
                 ...(problem ? { label: '⚠', className: 'nx-mod-wrong' } : {})
               }
             }

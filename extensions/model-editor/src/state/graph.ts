@@ -273,18 +273,18 @@ export function beside(
   const [x, y] = places.get(from) ?? [0, 0];
   const far = (id: string): number => {
     const [otherX, otherY] = places.get(id) ?? [0, 0];
-    return direction === 'left' || direction === 'right'
-      ? Math.abs(otherY - y)
-      : Math.abs(otherY - y) + Math.abs(otherX - x) * 3;
+    return direction === 'up' || direction === 'down'
+      ? Math.abs(otherX - x)
+      : Math.abs(otherX - x) + Math.abs(otherY - y) * 3;
   };
   const candidates =
-    direction === 'right'
+    direction === 'down'
       ? (next.get(from) ?? [])
-      : direction === 'left'
+      : direction === 'up'
         ? (before.get(from) ?? [])
         : [...places.keys()].filter(id => {
-            const otherY = places.get(id)![1];
-            return id !== from && (direction === 'up' ? otherY < y : otherY > y);
+            const otherX = places.get(id)![0];
+            return id !== from && (direction === 'left' ? otherX < x : otherX > x);
           });
   let best = '';
   for (const id of candidates) {

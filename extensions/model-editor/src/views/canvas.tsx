@@ -19,12 +19,13 @@ import {
   ViewportPortal,
   useReactFlow,
   useViewport,
-  type Connection,
+  type Connection as Wire,
   type EdgeChange,
   type FinalConnectionState,
   type NodeChange
 } from '@xyflow/react';
 import type { Ends, Place } from '../document.ts';
+import { Connection } from './line.tsx';
 import { paced } from '../pace.ts';
 import { beside, called, members, shapes, whyNot, type Direction } from '../state/graph.ts';
 import { Drawing, groupOf, type Drawn, type Line } from '../state/drawing.ts';
@@ -32,6 +33,7 @@ import { size, time } from '../tokens.ts';
 import { painted, useHere, useStore } from './here.ts';
 import { Card, Fold, Frame } from './node.tsx';
 
+const EDGE_TYPES = { default: Connection };
 const NODE_TYPES = { card: Card, frame: Frame, fold: Fold };
 const ARROWS: Partial<Record<string, Direction>> = {
   ArrowLeft: 'left',
@@ -262,7 +264,7 @@ export function Canvas(): JSX.Element {
   // --- Connecting --------------------------------------------------------------------------
 
   const isValid = useCallback(
-    (line: Connection | Line) =>
+    (line: Wire | Line) =>
       whyNot(session.document.graph.get(), session.layers.get() ?? new Map(), endsOf(line)) === null,
     [session]
   );
@@ -373,6 +375,7 @@ export function Canvas(): JSX.Element {
         nodes={nodes}
         edges={edges}
         nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
         onNodesChange={onNodesChange}
         onEdgesChange={onEdgesChange}
         onNodeDragStart={onDragStart}
@@ -420,6 +423,7 @@ export function Canvas(): JSX.Element {
         <MiniMap
           pannable
           zoomable
+          style={{ width: 120, height: 90 }}
           nodeClassName={node => `nx-GraphMap-${node.type}`}
         />
         <Cursors />
@@ -467,7 +471,7 @@ function Cursors(): JSX.Element {
   );
 }
 
-function endsOf({ source, target, sourceHandle, targetHandle }: Connection | Line): Ends {
+function endsOf({ source, target, sourceHandle, targetHandle }: Wire | Line): Ends {
   return { source, output: sourceHandle ?? 'out', target, port: targetHandle ?? 'in' };
 }
 

@@ -3,7 +3,7 @@
 import { memo, type JSX } from 'react';
 import { Handle, Position, type NodeProps } from '@xyflow/react';
 import type { Watcher } from '../session.ts';
-import { portTop, type CardNode, type FoldNode, type FrameNode } from '../state/drawing.ts';
+import { portLeft, type CardNode, type FoldNode, type FrameNode } from '../state/drawing.ts';
 import { brief, called, shapes, short } from '../state/graph.ts';
 import { painted, useHere } from './here.ts';
 
@@ -55,27 +55,27 @@ export const Card = memo(function Card({ id, data, selected }: NodeProps<CardNod
           ) : null}
         </div>
       )}
-      {ports.inputs.map((name, at) => (
+      {ports.inputs.map((name, at, all) => (
         <Handle
           key={name}
           type="target"
-          position={Position.Left}
+          position={Position.Top}
           id={name}
           isConnectable={writable}
-          style={{ top: portTop(at) }}
+          style={{ left: portLeft(at, all.length) }}
           title={about(layer?.ports, name)}
         >
           {several && <span className="nx-GraphNode-port">{name}</span>}
         </Handle>
       ))}
-      {ports.outputs.map((name, at) => (
+      {ports.outputs.map((name, at, all) => (
         <Handle
           key={name}
           type="source"
-          position={Position.Right}
+          position={Position.Bottom}
           id={name}
           isConnectable={writable}
-          style={{ top: portTop(at) }}
+          style={{ left: portLeft(at, all.length) }}
           title={about(layer?.outputs, name)}
         >
           {several && <span className="nx-GraphNode-port">{name}</span>}
@@ -126,7 +126,7 @@ export const Fold = memo(function Fold({ data, selected }: NodeProps<FoldNode>):
       data-watched={watchers && watchers.length > 0 ? true : undefined}
     >
       <Watchers of={watchers} />
-      <Handle type="target" position={Position.Left} id="in" isConnectable={false} />
+      <Handle type="target" position={Position.Top} id="in" isConnectable={false} />
       <div className="nx-GraphNode-head">
         <strong>{group.name || group.id}</strong>
         {writable && (
@@ -150,7 +150,7 @@ export const Fold = memo(function Fold({ data, selected }: NodeProps<FoldNode>):
           </span>
         )}
       </div>
-      <Handle type="source" position={Position.Right} id="out" isConnectable={false} />
+      <Handle type="source" position={Position.Bottom} id="out" isConnectable={false} />
     </div>
   );
 });
