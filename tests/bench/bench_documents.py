@@ -471,6 +471,13 @@ def taken(call: Callable[[int], object], times: int = 60) -> dict[str, float]:
     return spread(values[3:])
 
 
+def read_from(size: int) -> dict[str, float]:
+    """A graph of that size, read from its document."""
+    doc = opened()
+    fill(doc, chain(size))
+    return taken(lambda _: graph_of(doc))
+
+
 def shapes() -> dict[str, Any]:
     """Shapes of 500 nodes, and a graph read from its document (in the event loop, each edit)."""
     whole = chain(500)
@@ -487,9 +494,7 @@ def shapes() -> dict[str, Any]:
         "after_an_edit_500": taken(lambda number: reader.read(edits[number])),
     }
     for size in (500, 1_000):
-        doc = opened()
-        fill(doc, chain(size))
-        told[f"graph_of_{size}"] = taken(lambda _, doc=doc: graph_of(doc))
+        told[f"graph_of_{size}"] = read_from(size)
     return told
 
 

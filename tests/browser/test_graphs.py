@@ -60,7 +60,7 @@ class Window:
 
     def put(self, field: str, value: str) -> None:
         """A parameter, or the name, of what is chosen."""
-        given = self.side.get_by_label(field, exact=True)
+        given = self.side.get_by_label(re.compile(rf"^{field}\b"))
         given.fill(value)
         given.press("Enter")
 
@@ -71,7 +71,7 @@ class Window:
         connections = self.side.get_by_role("region", name="Connections")
         wanted = connections.get_by_role("option", name=re.compile(rf"^{re.escape(target)}\b"))
         connections.get_by_role("combobox").select_option(wanted.first.get_attribute("value"))
-        connections.get_by_role("button", name="Connect").click()
+        connections.get_by_role("button", name="Connect", exact=True).click()
 
     def safe(self) -> None:
         """Until everything is on the Studio's disk."""
@@ -181,5 +181,80 @@ def test_two_browsers_and_a_kernel_build_a_residual_network(
     other.put("units", "16")
     expect(one.node("hidden")).to_contain_text("B × 16")
 
+    # The end: the input no longer goes there directly.
+    other.choose("target")
+    other.side.get_by_role("tab", name="Properties").click()
+    other.side.get_by_role("button", name="Disconnect table").click()
+    other.join("hidden", "target")
+    expect(one.graph.get_by_role("tab", name="Problems", exact=True)).to_be_visible()
+    one.page.keyboard.press("Escape")
+    one.graph.get_by_role("button", name="Lay out").click()
+    other.graph.get_by_role("button", name="Show all").first.click()
+    for each in (one, other):
+        each.safe()
+    one.shot("graph-drawn")
 
-def unused() -> None: ...
+    # A notebook's kernel is one more of those who draw.
+    lab.write("peer.ipynb", KERNEL)
+    kernel = Lab(studio, lab.browser)
+    kernel.open("peer.ipynb")
+    kernel.run()
+    expect(kernel.outputs()).to_contain_text("all safe", timeout=LAB_MS)
+    kernel.page.context.close()
+    expect(one.node("forget")).to_contain_text("B × 16")
+    expect(other.node("forget")).to_be_visible()
+
+    # Trained where it is drawn: the curves grow for both.
+    drawer = one.drawer("Train")
+    drawer.get_by_role("button", name="Train", exact=True).click()
+    shown = other.drawer("Train")
+    for each in (drawer, shown):
+        expect(each.get_by_text("validation loss").first).to_be_visible(timeout=TRAINED_MS)
+    expect(other.node("wide").locator(".nx-GraphFigures")).to_contain_text("gradient")
+    one.shot("graph-training")
+    runs = drawer.get_by_role("table", name="Trainings of this graph")
+    expect(runs).to_contain_text("accuracy", timeout=TRAINED_MS)
+    expect(runs).to_contain_text("done")
+    expect(shown.get_by_role("button", name="Model").first).to_be_visible(timeout=TRAINED_MS)
+    [model] = [each for each in wb.models.list_models().items if each.name == "credit"]
+    document = wb.documents.get_document("credit")
+    assert model.document == f"{document.id}@{document.seq}"
+    assert set(model.graph.nodes) == set(document.graph.nodes)
+
+    # What it was made of can be read, and runs anywhere.
+    one.side.get_by_role("tab", name="Code").click()
+    expect(one.side.get_by_label("The graph as Python")).to_contain_text("class Credit(nn.Module)")
+
+    # A fork: tried without disturbing the others, looked at, merged in part.
+    variants = other.drawer("Variants")
+    variants.get_by_label("A fork called").fill("wider")
+    variants.get_by_role("button", name="Fork", exact=True).click()
+    expect(other.page.get_by_role("tab", name="wider")).to_be_visible()
+    other.choose("wide")
+    other.side.get_by_role("tab", name="Properties").click()
+    other.put("units", "32")
+    other.choose("forget")
+    other.side.get_by_role("tab", name="Properties").click()
+    other.put("rate", "0.2")
+    other.safe()
+    expect(one.node("wide")).to_contain_text("B × 16")
+    variants = one.drawer("Variants")
+    told = variants.get_by_role("region", name="wider")
+    expect(told).to_contain_text("units of wide")
+    expect(told).to_contain_text("2 changed")
+    one.shot("graph-variants")
+    told.get_by_role("checkbox", name=re.compile("units of wide")).uncheck()
+    told.get_by_role("button", name="Merge the 1 chosen").click()
+    expect(told).to_contain_text("1 change was taken over.")
+    now = wb.documents.get_document("credit").graph.nodes
+    [forget] = [each for each in now.values() if each.name == "forget"]
+    [wide] = [each for each in now.values() if each.name == "wide"]
+    assert (forget.params["rate"], wide.params["units"]) == (0.2, 16)
+
+    # All of it is in the history, with who did what, and on the record.
+    past = one.drawer("History")
+    expect(past).to_contain_text("rate of forget")
+    one.shot("graph-history")
+    acts = {each.action for each in wb.audit.list_events(limit=100).items}
+    assert {"documents.create_document", "documents.fork", "documents.merge"} <= acts
+    other.page.context.close()

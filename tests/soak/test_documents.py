@@ -100,7 +100,7 @@ def kept(store: Store, document: str) -> tuple[Graph, Any]:
         rows = log.read(connection, document, 0)
     assert seq == at.seq
     assert [row.first for row in rows] == [1, *(row.seq + 1 for row in rows[:-1])][: len(rows)]
-    return graph_of(doc), at
+    return graph_of(doc, "credit"), at
 
 
 def recorded(store: Store, document: str) -> int:

@@ -4,6 +4,7 @@ What is changed here is seen in every window that has the document open, and the
 A line that is cut is taken up again; nothing is lost meanwhile, and nothing doubled.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -54,6 +55,8 @@ class Line(NamedTuple):
 
 class LiveGraph:
     """A graph that others have open, too. Thread-safe; close it, or use it in a `with`.
+
+    A node is named by its id, or by what people call it where only one is called so.
 
     Args:
         line: Where the Studio is.
@@ -106,9 +109,15 @@ class LiveGraph:
         """What is wrong with it."""
         return self.meaning.problems
 
-    def __getitem__(self, id: str) -> NodeMeaning:
-        """What a node means."""
-        return self.meaning.nodes[id]
+    def __getitem__(self, node: str) -> NodeMeaning:
+        """What a node, by its id or name, means."""
+        return self.meaning.nodes[self.id_of(node)]
+
+    def id_of(self, node: str) -> str:
+        """The id of a node that is called so; what is an id already stays."""
+        nodes = self.graph.nodes
+        named = [id for id, each in nodes.items() if each.name == node]
+        return named[0] if node not in nodes and len(named) == 1 else node
 
     def __repr__(self) -> str:
         """What it is, and whether all of it is kept."""
@@ -165,7 +174,7 @@ class LiveGraph:
             at: Where it stands; below what comes before if None.
             params: The layer's parameters.
         """
-        before = [after] if isinstance(after, str) else list(after)
+        before = [self.id_of(each) for each in ([after] if isinstance(after, str) else after)]
         graph = self.graph
         if at is None:
             places = [graph.layout[each] for each in before if each in graph.layout]
@@ -177,27 +186,29 @@ class LiveGraph:
 
     def set(self, id: str, **params: Any) -> None:
         """Set parameters of a node; None gives a parameter its default."""
+        id = self.id_of(id)
         self.edit([SetParam(id=id, param=each, value=value) for each, value in params.items()])
 
     def connect(self, source: str, target: str, port: str = "in", output: str = "out") -> None:
         """Draw an edge."""
+        source, target = self.id_of(source), self.id_of(target)
         self.edit([Connect(source=source, target=target, port=port, output=output)])
 
     def disconnect(self, source: str, target: str) -> None:
         """Take the edges between two nodes away."""
-        self.edit([Disconnect(source=source, target=target)])
+        self.edit([Disconnect(source=self.id_of(source), target=self.id_of(target))])
 
     def remove(self, *ids: str) -> None:
         """Take nodes away, with their edges."""
-        self.edit([RemoveNode(id=each) for each in ids])
+        self.edit([RemoveNode(id=self.id_of(each)) for each in ids])
 
     def rename(self, id: str, name: str) -> None:
         """Call a node something else; its id stays."""
-        self.edit([Rename(id=id, name=name)])
+        self.edit([Rename(id=self.id_of(id), name=name)])
 
     def move(self, id: str, x: float, y: float) -> None:
         """Put a node elsewhere; in CSS pixels."""
-        self.edit([Move(id=id, at=(x, y))])
+        self.edit([Move(id=self.id_of(id), at=(x, y))])
 
     def train_with(self, **settings: Any) -> None:
         """Set how it is trained; None takes a setting away."""
@@ -355,10 +366,9 @@ class LiveGraph:
         if self._socket is None:
             return  # it goes with everything else when the line is taken up
         self._sent += 1
-        try:
+        with contextlib.suppress(ConnectionClosed):
+            # Counted all the same: it is not safe before the next line has it.
             self._socket.send(as_(update))
-        except ConnectionClosed:
-            self._sent -= 1
 
     def _notify(self) -> None:
         for each in list(self._observers):

@@ -62,7 +62,8 @@ def serve() -> None:
     elsewhere = engines.get(workers)
     if elsewhere is not None:
         elsewhere.warm(settings)
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Its protocol is named, so that asyncio does not let small messages wait for each other.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((address.hostname or "127.0.0.1", address.port or 0))
     port = listening.getsockname()[1]

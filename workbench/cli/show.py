@@ -12,6 +12,7 @@ from workbench.api.client import RunningJob
 from workbench.comments import Comment, Mention, Thread
 from workbench.core import Page, Record
 from workbench.core.logfiles import Entry
+from workbench.documents import Moment
 
 
 def text(answer: Record) -> str:
@@ -70,6 +71,9 @@ def _page(page: Page[Any]) -> str:
     if isinstance(page.items[0], Thread | Mention):
         shown = "\n".join(line for each in page.items for line in _talk(each))
         return f"{shown}\nMore: --after {page.next}" if page.next else shown
+    if isinstance(page.items[0], Moment):
+        shown = "\n".join(line for each in page.items for line in _moment(each))
+        return f"{shown}\nMore: --after {page.next}" if page.next else shown
     names = [
         name
         for name, value in items[0].items()
@@ -77,6 +81,26 @@ def _page(page: Page[Any]) -> str:
     ][:8]
     shown = _table(names, [[_short(each.get(name)) for name in names] for each in items])
     return f"{shown}\nMore: --after {page.next}" if page.next else shown
+
+
+def _moment(each: Moment) -> list[str]:
+    """What somebody changed in a graph; where its layers were put is told in a word."""
+    who = each.actor.removeprefix("person:")
+    told = [change.sentence for change in each.changes if change.what != "place"]
+    head = f"{each.seq}  {each.at:%Y-%m-%d %H:%M}  {who}  {each.via}"
+    return [head, *(f"  {_plain(line)}" for line in told or ["Layers were moved."])]
+
+
+def _graph(value: dict[str, Any]) -> str:
+    """A graph, or what one means, in a line; problems below it."""
+    if "edges" in value:
+        return f"{len(value['nodes']):,} nodes, {len(value['edges']):,} edges"
+    counts = [
+        f"{value[name]:,} {called}" if value[name] is not None else f"unknown {called}"
+        for name, called in (("parameters", "parameters"), ("flops", "operations a row"))
+    ]
+    problems = [_plain(f"{each['text']} {each['hint']}".strip()) for each in value["problems"]]
+    return "\n".join([", ".join(counts), *problems])
 
 
 def _talk(about: Thread | Mention) -> list[str]:
@@ -111,8 +135,12 @@ def _short(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, dict) and set(value) == {"value", "low", "high"}:
         return f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+    if isinstance(value, dict) and "nodes" in value and ("edges" in value or "flops" in value):
+        return _graph(value)
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_short(each)}" for name, each in list(value.items())[:20])
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "sentence" in value[0]:
+        return "\n".join(_plain(each["sentence"]) for each in value if each.get("what") != "place")
     if isinstance(value, list):
         names = [each.get("name", each) if isinstance(each, dict) else each for each in value]
         return ", ".join(str(each) for each in names[:12]) + (" …" if len(names) > 12 else "")

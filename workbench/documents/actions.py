@@ -27,7 +27,7 @@ from .finding import find_at, number_of
 from .meant import meant
 from .operations import perform
 from .rooms import rooms
-from .shared import NONE, changed, fill, graph_of
+from .shared import NONE, changed, fill, graph_of, hash_of
 from .types import (
     Change,
     Code,
@@ -490,8 +490,6 @@ def _known_origin(
     ctx: Context, document: str, seq: int, base: str
 ) -> tuple[Document, "Doc[Any]"] | None:
     """The document that a file says it was, if it was that."""
-    from .files import hash_of
-
     found = documents.find(ctx.store, ctx.project, document) if document else None
     if found is None:
         return None

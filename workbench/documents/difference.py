@@ -239,8 +239,10 @@ def _sentence(
         return f"{path[1]} is called {now!r}." if now else f"{path[1]} has no name any more."
     if what == "place":
         return f"{called(path[1])} was moved."
-    if what in ("data", "training"):
-        return either(f"{what}: {path[1]}")
+    if what == "data":
+        return f"Its {path[1]} is {now!r}." if now is not None else f"It has no {path[1]} any more."
+    if what == "training":
+        return either(f"training: {path[1]}")
     if len(path) == 3:
         return (
             f"{called(path[1])} is in the group {now}."

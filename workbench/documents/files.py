@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from workbench.core import Context, Invalid, Limited, Refused, blobs, digest
+from workbench.core import Context, Invalid, Limited, Refused, blobs
 from workbench.graphs import Graph, check_id
 
-from .shared import SCHEMA
+from .shared import SCHEMA, hash_of
 
 FORMAT = "nexus-graph"
 LARGEST = 32 * 1024 * 1024
@@ -22,11 +22,6 @@ class GraphFile(NamedTuple):
     document: str
     seq: int
     base: str
-
-
-def hash_of(graph: Graph) -> str:
-    """The content of a graph, whatever it is called: `sha256:…`."""
-    return digest(graph.model_dump(mode="json", exclude={"name"}))
 
 
 def written(graph: Graph, document: str, seq: int) -> str:

@@ -5,9 +5,11 @@ are given by one at a time, in every process; a snapshot spares reading the whol
 rows of one sitting are made one (`compact`), which keeps what the document was at its end.
 """
 
-import hashlib
+import zlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,12 +20,34 @@ from workbench.core.events import append as append_event
 from workbench.core.ids import new_id
 from workbench.core.store import metadata
 
-from .shared import opened
+from .shared import changed, graph_of, hash_of, opened
 
 PAUSE_S = 300
 """Edits of one actor that are closer to each other are one sitting, in seconds."""
+WORTH_PACKING = 256
+"""Bytes from which on compressing them pays."""
 ROOM = "room"
 """How an edit came that somebody made in an editor."""
+
+
+class Packed(sa.TypeDecorator[bytes]):
+    """Bytes, compressed where that pays."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Any) -> bytes | None:
+        """As they are stored: a byte says how."""
+        if value is None or len(value) < WORTH_PACKING:
+            return value if value is None else b"\0" + value
+        return b"\1" + zlib.compress(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> bytes | None:
+        """As they were."""
+        if not value:
+            return value
+        return zlib.decompress(value[1:]) if value[:1] == b"\1" else bytes(value[1:])
+
 
 updates = sa.Table(
     "document_updates",
@@ -35,7 +59,7 @@ updates = sa.Table(
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("actor", sa.String(128), nullable=False),
     sa.Column("via", sa.String(80), nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("body", Packed, nullable=False),
     sa.Index("ix_document_updates_project", "project"),
 )
 heads = sa.Table(
@@ -54,7 +78,7 @@ snapshots = sa.Table(
     sa.Column("document", sa.String(40), primary_key=True),
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("project", sa.String(64), nullable=False),
-    sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("state", Packed, nullable=False),
     sa.Index("ix_document_snapshots_project", "project"),
 )
 
@@ -210,23 +234,29 @@ def sittings(rows: Iterable[Row | Sitting | sa.Row[Any]]) -> list[Sitting]:
 def record(ctx: Context, document: str) -> None:
     """Put on the record what was edited in rooms since it was last put there.
 
-    An event for each actor says which edits were theirs, and has the digest of their bodies: a log
-    that is changed afterwards does not fit it any more.
+    An event for each actor says how many edits were theirs, and what the graph came to: its hash at
+    an edit, which the log can be asked for at any time. A log that was changed does not fit it.
     """
-    with ctx.store.begin() as tx:
-        at = tx.execute(
-            sa.select(heads.c.recorded, heads.c.seq).where(heads.c.document == document)
-        ).first()
+    with ctx.store.read() as connection:
+        at = connection.execute(sa.select(heads).where(heads.c.document == document)).first()
         if at is None or at.recorded == at.seq:
             return
-        mine: dict[str, list[Row]] = {}
-        for row in read(tx, document, at.recorded, at.seq):
-            if row.via == ROOM:
-                mine.setdefault(row.actor, []).append(row)
-        for actor, rows in mine.items():
-            whole = hashlib.sha256()
-            for row in rows:
-                whole.update(row.body)
+        rows = read(connection, document, at.recorded, at.seq)
+        doc, _ = load(connection, at.project, document, at.seq)
+    reached = hash_of(graph_of(doc))
+    mine: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.via == ROOM:
+            mine.setdefault(row.actor, []).append(row)
+    with ctx.store.begin() as tx:
+        done = tx.execute(
+            sa.update(heads)
+            .where(heads.c.document == document, heads.c.recorded == at.recorded)
+            .values(recorded=at.seq)
+        )
+        if done.rowcount != 1:
+            return  # Another process was quicker, or the document is gone.
+        for actor, theirs in mine.items():
             append_event(
                 tx,
                 at=ctx.now(),
@@ -235,10 +265,14 @@ def record(ctx: Context, document: str) -> None:
                 actor=actor,
                 action="documents.edit",
                 outcome="done",
-                request=f"sha256:{whole.hexdigest()}",
-                refs={"document": document, "edits": len(rows), "seq": rows[-1].seq},
+                request=reached,
+                refs={
+                    "document": document,
+                    "seq": at.seq,
+                    "edits": len(theirs),
+                    "graph": reached,
+                },
             )
-        tx.execute(sa.update(heads).where(heads.c.document == document).values(recorded=at.seq))
 
 
 def compact(ctx: Context, document: str) -> None:
@@ -253,21 +287,14 @@ def compact(ctx: Context, document: str) -> None:
         doc, reached = load(connection, at.project, document, at.compacted)
         rows = read(connection, document, reached, at.recorded)
     merged: list[Row] = []
-    bodies = {row.seq: row.body for row in rows}
+    left = deque(rows)
     for sitting in sittings(rows):
-        before = doc.get_state()
-        for seq in [seq for seq in bodies if sitting.first <= seq <= sitting.seq]:
-            doc.apply_update(bodies[seq])
-        merged.append(
-            Row(
-                sitting.seq,
-                sitting.first,
-                sitting.at,
-                sitting.actor,
-                sitting.via,
-                doc.get_update(before),
-            )
-        )
+        own = []
+        while left and left[0].seq <= sitting.seq:
+            own.append(left.popleft().body)
+        # What the transaction changed, not what a state lacks: that has all that was ever deleted.
+        body = changed(doc, partial(_apply, doc, own))
+        merged.append(Row(sitting.seq, sitting.first, sitting.at, sitting.actor, sitting.via, body))
     with ctx.store.begin() as tx:
         done = tx.execute(
             sa.update(heads)
@@ -289,6 +316,11 @@ def compact(ctx: Context, document: str) -> None:
                 [{"document": document, "project": at.project, **row._asdict()} for row in merged],
             )
         keep_snapshot(tx, at.project, document, at.recorded, doc.get_update())
+
+
+def _apply(doc: "Doc[Any]", bodies: Sequence[bytes]) -> None:
+    for body in bodies:
+        doc.apply_update(body)
 
 
 def unrecorded(connection: sa.Connection) -> list[tuple[str, str]]:

@@ -13,12 +13,13 @@ import logging
 import time
 from typing import Any, NamedTuple, Protocol
 
-from pycrdt import Doc, get_update
+from pycrdt import Decoder, Doc, get_state
 
 from workbench.core import (
     Actor,
     Context,
     Engines,
+    NotFound,
     Port,
     Unavailable,
     WorkbenchError,
@@ -31,7 +32,7 @@ from workbench.graphs import Meaning
 from . import log as kept
 from . import wire
 from .meant import Meant
-from .shared import NONE, graph_of
+from .shared import NONE, changed, graph_of, opened
 from .types import documents
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ LOOK_S = 1.0
 """How often other processes' edits and changed rights are looked for."""
 QUIET_S = 20.0
 """After such a pause what was edited is put on the record."""
-MANY = 5_000
+MANY = 20_000
 """Edits that are put on the record without a pause."""
 MEAN_S = 0.015
 """Edits that come within this time are given their shapes together."""
@@ -132,15 +133,19 @@ class Peer:
 class Room:
     """One open document. Everything here runs in the event loop."""
 
-    def __init__(self, ctx: Context, document: str, doc: "Doc[Any]", seq: int) -> None:
-        self.ctx, self.document, self.doc, self.seq = ctx, document, doc, seq
+    def __init__(self, ctx: Context, document: str, opened: "_Opened") -> None:
+        self.ctx, self.document, self.seq = ctx, document, opened.seq
+        self.doc = _filled(opened.state)
+        """What is on the disk: windows are told of nothing else."""
+        self.ahead = _filled(opened.state)
+        """What has come, too; it says whether an edit says anything new."""
         self.peers: set[Peer] = set()
         self.states: dict[int, tuple[Peer, wire.Presence]] = {}
-        self.meaning: Meaning | None = None
+        self.meaning: Meaning = opened.meaning
         self.edited_at: float | None = None
         self.unrecorded = 0
         self.broken = False
-        self._reader = Meant()
+        self._reader = opened.reader
         self._due: asyncio.TimerHandle | None = None
 
     def enter(self, peer: Peer, name: str) -> None:
@@ -157,8 +162,6 @@ class Room:
         peer.send(wire.step1(self.doc.get_state()))
         if self.states:
             peer.send(wire.present([state for _, state in self.states.values()]))
-        if self.meaning is None:
-            self.meaning = self._reader.read(graph_of(self.doc))
         peer.send(wire.told(wire.MEANING, _meaning(self.seq, self.meaning, None)))
 
     def leave(self, peer: Peer) -> None:
@@ -176,17 +179,26 @@ class Room:
             if peer is not but:
                 peer.send(message)
 
-    def taken(self, update: bytes) -> None:
-        """Make an edit in the room's copy.
+    def taken(self, update: bytes) -> bool:
+        """Take an edit in, ahead of the disk; whether it said anything new.
+
+        What waits for an edit that has not come is new: it counts when that one is there.
 
         Raises:
             ValueError: It is none.
         """
-        self.doc.apply_update(update)
+        said = changed(self.ahead, lambda: self.ahead.apply_update(update)) != NONE
+        return said or _waits(self.ahead, update)
+
+    def says(self, update: bytes) -> bool:
+        """The same, without taking it in."""
+        trial = _filled(self.ahead.get_update())
+        return changed(trial, lambda: trial.apply_update(update)) != NONE or _waits(trial, update)
 
     def written(self, peer: Peer | None, update: bytes, seq: int) -> None:
         """An edit is on the disk: the others are told of it, and who sent it."""
         self.seq = max(self.seq, seq)
+        self.doc.apply_update(update)
         self.tell(wire.update(update), but=peer)
         if peer is not None:
             self.counted(peer)
@@ -249,6 +261,15 @@ class Room:
             peer.let_go()
 
 
+class _Opened(NamedTuple):
+    """A document as it is read from the log."""
+
+    state: bytes
+    seq: int
+    reader: Meant
+    meaning: Meaning
+
+
 class _Sent(NamedTuple):
     room: Room
     peer: Peer
@@ -277,6 +298,8 @@ class LiveRooms:
         self._sent: asyncio.Queue[_Sent] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._telling = asyncio.Lock()
+        """Held while the log and what windows are told of it are brought together."""
         self._token: object = None
 
     # ---- windows come and go ------------------------------------------------------------------
@@ -303,16 +326,13 @@ class LiveRooms:
     async def _open(self, ctx: Context, document: str) -> Room:
         service = ctx.fresh(actor=Actor(kind="service", name="studio"))
 
-        def read() -> tuple[bytes, int]:
+        def read() -> _Opened:
             with ctx.store.read() as connection:
                 doc, seq = kept.load(connection, ctx.project, document)
-            return doc.get_update(), seq
+            reader = Meant()
+            return _Opened(doc.get_update(), seq, reader, reader.read(graph_of(doc)))
 
-        state, seq = await asyncio.to_thread(read)
-        doc: Doc[Any] = Doc()
-        doc.apply_update(state)
-        graph_of(doc)  # Refused here, not later
-        room = Room(service, document, doc, seq)
+        room = Room(service, document, await asyncio.to_thread(read))
         self._rooms[document] = room
         return room
 
@@ -352,18 +372,18 @@ class LiveRooms:
     def _edit(self, peer: Peer, room: Room, update: bytes) -> None:
         if room.broken:
             return
-        if update == NONE or not _says_something(room.doc, update):
+        may = peer.may("documents.edit")
+        if update == NONE or not (room.taken(update) if may else room.says(update)):
             # Counted in its turn: an acknowledgement covers all that was sent before.
             self._sent.put_nowait(_Sent(room, peer, NONE))
-        elif not peer.may("documents.edit"):
+        elif may:
+            self._sent.put_nowait(_Sent(room, peer, update))
+        else:
             peer.say(
                 "refused",
                 f"{peer.name} may look at this graph, and not change it.",
                 "Make a fork in a project of yours, or ask an owner of this one.",
             )
-        else:
-            room.taken(update)
-            self._sent.put_nowait(_Sent(room, peer, update))
 
     # ---- to and from the log ------------------------------------------------------------------
 
@@ -384,16 +404,17 @@ class LiveRooms:
             with room.ctx.store.read() as connection:
                 return kept.read(connection, room.document, room.seq)
 
-        try:
-            rows = await asyncio.to_thread(read)
-        except WorkbenchError as error:
-            log.warning("a log could not be read: %s", error, extra={"document": room.document})
-            return
-        self._foreign(room, rows)
+        async with self._telling:
+            try:
+                rows = await asyncio.to_thread(read)
+            except WorkbenchError as error:
+                log.warning("a log could not be read: %s", error, extra={"document": room.document})
+                return
+            self._foreign(room, rows)
 
     def _foreign(self, room: Room, rows: list[kept.Row]) -> None:
         for row in rows:
-            if row.seq > room.seq:
+            if row.seq > room.seq and not room.broken:
                 room.taken(row.body)
                 room.written(None, row.body, row.seq)
 
@@ -407,29 +428,41 @@ class LiveRooms:
             by_room: dict[Room, list[_Sent]] = {}
             for each in batch:
                 by_room.setdefault(each.room, []).append(each)
-            try:
-                found = await asyncio.to_thread(self._commit, by_room)
-            except Exception as error:
-                told = error if isinstance(error, WorkbenchError) else Unavailable("")
-                if not isinstance(error, WorkbenchError):
-                    log.exception("edits could not be written")
-                for room in by_room:
-                    for peer in room.peers:
-                        peer.say("problem", f"Changes cannot be kept now: {told}", told.hint)
-                    self._drop(room)
-                continue
-            for room, sent in by_room.items():
-                self._foreign(room, found[room].rows)
-                seq = found[room].first
-                for each in sent:
-                    if each.update == NONE:
-                        room.counted(each.peer)
-                    else:
-                        room.written(each.peer, each.update, seq)
-                        seq += 1
+            if by_room:
+                async with self._telling:
+                    await self._write_all(by_room)
 
-    def _commit(self, by_room: dict[Room, list[_Sent]]) -> dict[Room, _Foreign]:
-        found = {}
+    async def _write_all(self, by_room: dict[Room, list[_Sent]]) -> None:
+        try:
+            found = await asyncio.to_thread(self._commit, by_room)
+        except Exception as error:
+            told = error if isinstance(error, WorkbenchError) else Unavailable("")
+            if not isinstance(error, WorkbenchError):
+                log.exception("edits could not be written")
+            for room in by_room:
+                for peer in room.peers:
+                    peer.say("problem", f"Changes cannot be kept now: {told}", told.hint)
+                self._drop(room)
+            return
+        for room, sent in by_room.items():
+            foreign = found[room]
+            if foreign is None:
+                for peer in room.peers:
+                    peer.say("closed", "This graph was deleted.")
+                self._drop(room)
+                continue
+            self._foreign(room, foreign.rows)
+            seq = foreign.first
+            for each in sent:
+                if each.update == NONE:
+                    room.counted(each.peer)
+                else:
+                    room.written(each.peer, each.update, seq)
+                    seq += 1
+
+    def _commit(self, by_room: dict[Room, list[_Sent]]) -> dict[Room, _Foreign | None]:
+        """What the log had besides, for each room; None for a document that is gone."""
+        found: dict[Room, _Foreign | None] = {}
         ctx = next(iter(by_room)).ctx
         with ctx.store.begin() as tx:
             for room, sent in by_room.items():
@@ -441,7 +474,11 @@ class LiveRooms:
                 if not entries:
                     found[room] = _Foreign([], 0)
                     continue
-                before = kept.append(tx, room.ctx.project, room.document, entries, ctx.now())
+                try:
+                    before = kept.append(tx, room.ctx.project, room.document, entries, ctx.now())
+                except NotFound:
+                    found[room] = None
+                    continue
                 known = room.seq
                 rows = kept.read(tx, room.document, known, before) if before > known else []
                 found[room] = _Foreign(rows, before + 1)
@@ -515,8 +552,10 @@ class LiveRooms:
         for room in list(self._rooms.values()):
             for peer in list(room.peers):
                 peer.let_go()
-        while not self._sent.empty():
+        while not self._sent.empty() and not any(task.done() for task in self._tasks):
             await asyncio.sleep(0.01)
+        async with self._telling:
+            pass
         for task in list(self._tasks):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -535,9 +574,21 @@ def sweep(engines: Engines) -> None:
         kept.compact(ctx, document)
 
 
-def _says_something(doc: "Doc[Any]", update: bytes) -> bool:
-    """Whether an update holds what the document lacks (a window that comes back repeats a lot)."""
-    return bool(get_update(update, doc.get_state()) != NONE)
+def _filled(state: bytes) -> "Doc[Any]":
+    return opened([state])
+
+
+def _waits(doc: "Doc[Any]", update: bytes) -> bool:
+    """Whether an update holds what a document has not, and cannot have before another comes."""
+    has = _clocks(doc.get_state())
+    return any(clock > has.get(client, 0) for client, clock in _clocks(get_state(update)).items())
+
+
+def _clocks(state: bytes) -> dict[int, int]:
+    """A state vector: a client's number → how many of its changes are there."""
+    decoder = Decoder(state)
+    count = decoder.read_var_uint()
+    return {decoder.read_var_uint(): decoder.read_var_uint() for _ in range(count)}
 
 
 def _meaning(seq: int, new: Meaning, before: Meaning | None) -> dict[str, Any]:

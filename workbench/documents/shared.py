@@ -8,13 +8,14 @@ graph that is read: every reader leaves out the same.
 The maps are Yjs types: Nicolaescu et al. (2016), https://doi.org/10.1145/2957276.2957310.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from pycrdt import Doc, Map
 
-from workbench.core import Refused
+from workbench.core import Refused, digest
 from workbench.graphs import Edge, Graph, Node, NodeGroup
 
 SCHEMA = 1
@@ -100,7 +101,9 @@ def graph_of(doc: "Doc[Any]", name: str = "network") -> Graph:
         for id, each in groups.items()
     }
     nodes = {
-        id: each if each.group in groups else each.model_copy(update={"group": ""})
+        id: each
+        if not each.group or each.group in groups
+        else each.model_copy(update={"group": ""})
         for id, each in nodes.items()
     }
     edges = {
@@ -130,13 +133,19 @@ def check_schema(doc: "Doc[Any]") -> None:
         )
 
 
+def hash_of(graph: Graph) -> str:
+    """The content of a graph, whatever it is called: `sha256:…`."""
+    return digest(graph.model_dump(mode="json", exclude={"name"}))
+
+
 def edge_id(source: str, output: str, target: str, port: str) -> str:
     """The id of the edge between these ends, the same whoever makes it."""
     return f"{source}.{output}__{target}.{port}"
 
 
 def _sorted(doc: "Doc[Any]", name: str) -> list[tuple[str, Any]]:
-    held = root(doc, name).to_py() or {}
+    # By its JSON: twice as quick as value by value.
+    held = json.loads(str(root(doc, name)))
     return [(id, _plain(held[id])) for id in sorted(held)]
 
 

@@ -4,6 +4,7 @@ A `Reader` is for graphs that people are in the middle of editing: it never refu
 is wrong at the node it is wrong at, and works out again only what an edit changed.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -115,14 +116,15 @@ class Reader:
         """What a graph means, whatever state it is in."""
         found = self.reading(graph)
         meanings = found.meanings
-        for problem in found.problems:
+        problems = _spoken(graph, found.problems)
+        for problem in problems:
             held = meanings.get(problem.node)
             if held is not None and not held.problem:
                 said = {"problem": problem.text, "hint": problem.hint}
                 meanings[problem.node] = held.model_copy(update=said)
         return Meaning(
             nodes=meanings,
-            problems=found.problems,
+            problems=problems,
             parameters=_sum(each.parameters for each in meanings.values()),
             flops=_sum(each.flops for each in meanings.values()),
             activation_bytes=_sum(each.activation_bytes for each in meanings.values()),
@@ -471,6 +473,21 @@ def _weigh(found: Reading) -> None:
                 hint=f"At most {MOST_PARAMETERS:,}: use a pool before it, or fewer units.",
             )
         )
+
+
+def _spoken(graph: Graph, problems: list[GraphProblem]) -> list[GraphProblem]:
+    """Problems that call nodes what people call them."""
+    names = {id: node.name for id, node in graph.nodes.items() if node.name}
+    if not names:
+        return problems
+
+    def said(text: str) -> str:
+        return re.sub(r"'(\w+)'", lambda found: repr(names.get(found[1], found[1])), text)
+
+    return [
+        each.model_copy(update={"text": said(each.text), "hint": said(each.hint)})
+        for each in problems
+    ]
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

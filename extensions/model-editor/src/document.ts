@@ -174,7 +174,12 @@ export class GraphDocument {
       this.undoing.stopCapturing();
     }
     this.gesture = gesture;
-    return this.doc.transact(make, this.origin);
+    // Not what `transact` answers: the Yjs that JupyterLab brings answers nothing.
+    const made: T[] = [];
+    this.doc.transact(() => {
+      made.push(make());
+    }, this.origin);
+    return made[0]!;
   }
 
   /** What follows is another step back, though it is by the same gesture. */

@@ -10,9 +10,9 @@ from pycrdt import Doc
 
 from workbench.core import WorkbenchError
 from workbench.documents.difference import differ, inverse, take
-from workbench.documents.files import hash_of, parsed, written
+from workbench.documents.files import parsed, written
 from workbench.documents.operations import perform
-from workbench.documents.shared import NONE, changed, edge_id, fill, graph_of, root
+from workbench.documents.shared import NONE, changed, edge_id, fill, graph_of, hash_of, root
 from workbench.documents.types import (
     AddNode,
     Connect,

@@ -401,3 +401,18 @@ def test_every_circle_that_is_told_is_one(links: list[tuple[int, int]]) -> None:
     edges = {f"e{n}": Edge(source=f"n{a}", target=f"n{b}") for n, (a, b) in enumerate(links)}
     again = Reader().reading(Graph(nodes=rest, edges=edges))
     assert len(again.order) == len(rest)
+
+
+def test_problems_call_nodes_what_people_call_them() -> None:
+    nodes = {
+        "table": Node(layer="input"),
+        "dense_k3f": Node(layer="dense", name="wide"),
+        "target": Node(layer="output"),
+    }
+    edges = {
+        "a": Edge(source="table", target="dense_k3f"),
+        "b": Edge(source="table", target="target"),
+    }
+    [problem] = Reader().read(Graph(nodes=nodes, edges=edges)).problems
+    assert problem.node == "dense_k3f"
+    assert problem.text == "The node 'wide' leads nowhere: the output does not need it."

@@ -42,19 +42,20 @@ export const Card = memo(function Card({ id, data, selected }: NodeProps<CardNod
         <span>{layer?.title ?? node.layer}</span>
       </div>
       <div className="nx-GraphNode-params">{brief(node, layer) || ' '}</div>
-      {problem ? (
-        <div className="nx-GraphNode-problem" title={[problem, meaning?.hint].filter(Boolean).join(' ')}>
-          <b aria-hidden="true">⚠ </b>
-          {problem}
-        </div>
-      ) : (
-        <div className="nx-GraphNode-foot">
-          <span title={words.__('What leaves it')}>{leaves}</span>
-          {meaning?.parameters ? (
-            <span>{words.__('%1 parameters', short(meaning.parameters))}</span>
-          ) : null}
-        </div>
-      )}
+      <div className="nx-GraphNode-foot">
+        {leaves && <span title={words.__('What leaves it')}>{leaves}</span>}
+        {problem ? (
+          <span
+            className="nx-GraphNode-problem"
+            title={[problem, meaning?.hint].filter(Boolean).join(' ')}
+          >
+            <b aria-hidden="true">⚠ </b>
+            {problem}
+          </span>
+        ) : meaning?.parameters ? (
+          <span>{words.__('%1 parameters', short(meaning.parameters))}</span>
+        ) : null}
+      </div>
       {ports.inputs.map((name, at, all) => (
         <Handle
           key={name}
