@@ -213,7 +213,7 @@ def _sentence(
 ) -> str:
     def called(id: str) -> str:
         node = after.nodes.get(id) or before.nodes.get(id)
-        return f"{node.name} ({id})" if node is not None and node.name else id
+        return node.name if node is not None and node.name else id
 
     def either(name: str) -> str:
         if was is None:

@@ -65,7 +65,11 @@ export function GraphHistory(props: {
           return (
             <li key={each.seq}>
               <div className={css.row}>
-                <strong>{person(each.actor)}</strong>
+                <strong>
+                  {each.actor.startsWith('project:')
+                    ? trans.__('a notebook’s kernel')
+                    : person(each.actor)}
+                </strong>
                 <span className={css.quiet}>
                   <Ago at={each.at} /> · {trans.__('edit %1', each.seq)}
                 </span>
