@@ -61,7 +61,6 @@ class Rooms(Protocol):
 
 rooms = Port[Rooms]("documents.rooms", default="none://", doc="Where documents are open.")
 rooms.engine("none", "workbench.documents.rooms:NoRooms")
-rooms.engine("live", "workbench.documents.rooms:NoRooms")
 
 
 class NoRooms:
@@ -402,11 +401,14 @@ class LiveRooms:
 
         def read() -> list[kept.Row]:
             with room.ctx.store.read() as connection:
+                kept.head(connection, room.ctx.project, room.document)
                 return kept.read(connection, room.document, room.seq)
 
         async with self._telling:
             try:
                 rows = await asyncio.to_thread(read)
+            except NotFound:
+                return self._gone(room)
             except WorkbenchError as error:
                 log.warning("a log could not be read: %s", error, extra={"document": room.document})
                 return
@@ -447,9 +449,7 @@ class LiveRooms:
         for room, sent in by_room.items():
             foreign = found[room]
             if foreign is None:
-                for peer in room.peers:
-                    peer.say("closed", "This graph was deleted.")
-                self._drop(room)
+                self._gone(room)
                 continue
             self._foreign(room, foreign.rows)
             seq = foreign.first
@@ -483,6 +483,13 @@ class LiveRooms:
                 rows = kept.read(tx, room.document, known, before) if before > known else []
                 found[room] = _Foreign(rows, before + 1)
         return found
+
+    def _gone(self, room: Room) -> None:
+        for peer in room.peers:
+            peer.say(
+                "closed", "This graph was deleted.", "Its forks are still there, if it had any."
+            )
+        self._drop(room)
 
     def _drop(self, room: Room) -> None:
         room.close()

@@ -48,8 +48,7 @@ def acknowledged(count: int, seq: int) -> bytes:
 
 def told(kind: int, body: Any) -> bytes:
     """A message of the Studio's whose body is JSON."""
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    return bytes([kind]) + write_message(text.encode())
+    return bytes([kind]) + write_message(json.dumps(body, ensure_ascii=False).encode())
 
 
 def present(states: list[Presence]) -> bytes:

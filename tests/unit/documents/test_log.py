@@ -1,6 +1,7 @@
 """The log after a crash at each point where it is put on record or made small."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -230,3 +231,25 @@ def test_the_ends_of_sittings_stay_what_they_were(ctx: Context, credit: Document
     log.record(ctx, credit.id)
     log.compact(ctx, credit.id)
     assert [file_of(ctx, credit.id, end) for end in ends] == before
+
+
+def test_a_log_of_two_by_turns_does_not_grow(ctx: Context, credit: Document) -> None:
+    def size() -> int:
+        body = sa.cast(log.updates.c.body, sa.LargeBinary)
+        query = sa.select(sa.func.sum(sa.func.length(body)))
+        with ctx.store.read() as connection:
+            found = connection.execute(query.where(log.updates.c.document == credit.id))
+            return int(found.scalar_one())
+
+    with ctx.store.begin() as tx:
+        doc, _ = log.load(tx, ctx.project, credit.id)
+        entries = []
+        for turn in range(300):
+            move = Move(id=("wide", "bend")[turn % 3 % 2], at=(float(turn), 0.0))
+            update = changed(doc, partial(perform, doc, [move]))
+            entries.append(log.Entry(f"person:{'ab'[turn % 2]}", log.ROOM, update))
+        log.append(tx, ctx.project, credit.id, entries, ctx.now())
+    before = size()
+    log.record(ctx, credit.id)
+    log.compact(ctx, credit.id)
+    assert size() <= before

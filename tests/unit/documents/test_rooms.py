@@ -1,6 +1,8 @@
 """Rooms: who is in them, what they are told, and what is on the disk when."""
 
 import asyncio
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -271,3 +273,143 @@ async def test_a_document_of_a_later_studio_is_refused(
         log.append(tx, ctx.project, credit.id, [log.Entry("x", "y", update)], ctx.now())
     with pytest.raises(Exception, match="schema 99"):
         await live.enter(ctx.fresh(), credit.id)
+
+
+async def test_a_document_that_is_deleted_is_closed_for_all(
+    window: Any, ask: Ask, credit: Document
+) -> None:
+    ada, bob = await window("ada").enter(), await window("bob").enter()
+    await asyncio.to_thread(ask, "delete_document", id=credit.id)
+    for each in (ada, bob):
+        await each.until(lambda w=each: w.notices and w.peer.leaving)
+        assert each.notices[-1]["text"] == "This graph was deleted."
+        await each.leave()
+
+
+async def test_who_comes_again_and_says_nothing_new_is_not_refused(
+    window: Any, ctx: Context, credit: Document
+) -> None:
+    ada = await window("ada").enter()
+    for units in (1, 2, 3):  # each overwrites: the document has deletions, which step 2 repeats
+        await ada.edit(SetParam(id="wide", param="units", value=units))
+    await ada.safe()
+    await ada.leave()
+    vic = await window("vic").enter()
+    await vic.until(lambda: "wide" in vic.graph.nodes)
+    await vic.leave()
+    await vic.enter()
+    await vic.safe()
+    assert not vic.notices and not vic.peer.leaving
+    await vic.leave()
+    with ctx.store.read() as connection:
+        assert log.head(connection, ctx.project, credit.id) == 4
+
+
+class Held:
+    """The log's `append`, which waits until it may go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, then: Any = None) -> None:
+        self._go, self._append, self._then = threading.Event(), log.append, then
+        self._patch = monkeypatch
+        monkeypatch.setattr(log, "append", self)
+
+    def __call__(self, *given: Any) -> int:
+        self._go.wait(5)
+        if self._then is not None:
+            raise self._then
+        return self._append(*given)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+    def mend(self) -> None:
+        self._patch.setattr(log, "append", self._append)
+
+
+async def test_edits_behind_one_that_fails_do_not_stop_the_writer(
+    window: Any, ctx: Context, credit: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await (await window("ada").enter()).safe()
+    held = Held(monkeypatch, Limited("The disk is full.", hint="Free space."))
+    await ada.edit(SetParam(id="wide", param="units", value=7))
+    await asyncio.sleep(0.1)
+    await ada.edit(SetParam(id="wide", param="units", value=8))  # queued behind it
+    held.let_go()
+    await ada.until(lambda: ada.peer.leaving)
+    await ada.leave()
+    held.mend()
+    await ada.enter()
+    await ada.safe()
+    assert stored(ctx, credit).nodes["wide"].params["units"] == 8
+    await ada.leave()
+
+
+async def test_nobody_sees_what_is_not_on_the_disk(
+    window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await (await window("ada").enter()).safe()
+    held = Held(monkeypatch)
+    await ada.edit(SetParam(id="wide", param="units", value=7))
+    await asyncio.sleep(0.1)
+    bob = await window("bob").enter()
+    await bob.until(lambda: "wide" in bob.graph.nodes)
+    assert bob.graph.nodes["wide"].params["units"] == 64
+    assert bob.meaning["nodes"]["wide"]["outputs"]["out"] == ["B", 64]
+    held.let_go()
+    await all_safe([ada, bob])
+    assert bob.graph.nodes["wide"].params["units"] == 7
+    await ada.leave()
+    await bob.leave()
+
+
+async def test_an_edit_that_is_sent_again_is_not_safe_before_the_first_is(
+    window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await (await window("ada").enter()).safe()
+    held = Held(monkeypatch)
+    await ada.edit(AddNode(layer="tanh", id="new"))
+    await asyncio.sleep(0.1)
+    again = window("ada")  # the same window, by a new line
+    again.doc = ada.doc
+    await again.enter()
+    await asyncio.sleep(0.2)
+    assert again.counted < again.sent
+    held.let_go()
+    await again.safe()
+    await ada.leave()
+    await again.leave()
+
+
+async def test_an_edit_is_told_once(
+    window: Any, live: LiveRooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = await window("ada").enter(), await window("bob").enter()
+    await all_safe([ada, bob])
+    told: list[str] = []
+
+    def watched(name: str, send: Any) -> Any:
+        def sent(message: bytes) -> None:
+            if message[:2] == bytes([wire.SYNC, wire.UPDATE]):
+                told.append(name)
+            send(message)
+
+        return sent
+
+    for each in (ada, bob):
+        monkeypatch.setattr(each.peer, "send", watched(each.ctx.actor.name, each.peer.send))
+    commit = live._commit
+
+    def slowly(by_room: Any) -> Any:
+        found = commit(by_room)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(live, "_commit", slowly)
+    await ada.edit(SetParam(id="wide", param="units", value=7))
+    await asyncio.sleep(0.1)
+    assert ada.room is not None
+    await live._catch_up(ada.room)  # the log has it, and the room has not told of it
+    await ada.safe()
+    assert told == ["bob"]
+    await ada.leave()
+    await bob.leave()
