@@ -48,8 +48,9 @@ def train(
             in the graph.
         workers: How many train a network together, each on its share of the rows, 1 to 64; on
             this machine at most one for each processor. A batch is shared among them.
-        document: The network's architecture as people edit it together, instead of `graph`: id or
-            name of the document, or `id@57` for a moment of it.
+        document: The network's architecture as people edit it together: id or name of the
+            document, or `id@57` for a moment of it. With `graph`, that one is trained, and this
+            says where it was edited.
     """
     from .preparing import Given
     from .training import train_model

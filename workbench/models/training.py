@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.compute import check_workers
 from workbench.core import Context, Invalid, new_id
-from workbench.documents import graph_at
+from workbench.documents import documents, graph_at
 from workbench.graphs import Graph
 
 from . import metrics
@@ -43,14 +43,7 @@ def train_model(
     """See the action `models.train`."""
     started = time.monotonic()
     if document:
-        if graph is not None:
-            raise Invalid(
-                f"A network has one architecture: the document {document!r}, or a graph.",
-                hint="Leave one of them out.",
-            )
-        # A later attempt trains what the first one did, however it is edited meanwhile.
-        document = ctx.job.step("document", lambda: graph_at(ctx, document)[0])
-        graph = graph_at(ctx, document)[1]
+        document, graph = _drawn(ctx, document, graph)
     check_architecture(given, graph, epochs)
     _check_workers(given.estimator, workers)
     settings = checked_settings(given.estimator, settings)
@@ -69,6 +62,21 @@ def train_model(
             ctx, prepared, lesson, fitted, started, workers=workers, document=document
         ).ref
     }
+
+
+def _drawn(ctx: Context, document: str, graph: Graph | None) -> tuple[str, Graph]:
+    """Where a graph was edited, and the graph: the one given, else as it is there now."""
+
+    def look() -> dict[str, Any]:
+        ref, found = graph_at(ctx, document)
+        return {"document": ref, "graph": found.model_dump(mode="json")}
+
+    if graph is not None:
+        documents.get(ctx.store, ctx.project, document.partition("@")[0])
+        return document, graph
+    # A later attempt trains what the first one did, however it is edited meanwhile.
+    kept = ctx.job.step("document", look)
+    return kept["document"], Graph.model_validate(kept["graph"])
 
 
 def _check_workers(estimator: str, workers: int) -> None:

@@ -1745,8 +1745,9 @@ export interface paths {
          *             in the graph.
          *         workers: How many train a network together, each on its share of the rows, 1 to 64; on
          *             this machine at most one for each processor. A batch is shared among them.
-         *         document: The network's architecture as people edit it together, instead of `graph`: id or
-         *             name of the document, or `id@57` for a moment of it.
+         *         document: The network's architecture as people edit it together: id or name of the
+         *             document, or `id@57` for a moment of it. With `graph`, that one is trained, and this
+         *             says where it was edited.
          */
         post: operations["models.train"];
         delete?: never;
@@ -4880,7 +4881,7 @@ export interface components {
         ModelsTrainRequest: {
             /**
              * Document
-             * @description The network's architecture as people edit it together, instead of `graph`: id or name of the document, or `id@57` for a moment of it.
+             * @description The network's architecture as people edit it together: id or name of the document, or `id@57` for a moment of it. With `graph`, that one is trained, and this says where it was edited.
              * @default
              */
             document?: string;

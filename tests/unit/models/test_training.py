@@ -263,6 +263,33 @@ def test_other_estimators_and_tasks(
         assert answers.items[0].label is None
 
 
+def test_what_is_drawn_together_is_trained_as_it_was_then(studio: Context) -> None:
+    asked = {"target": "paid", "exclude": ["income", "grade"], "epochs": 3}
+    ends = do(studio, "measure_ends", product="people", target="paid", exclude=asked["exclude"])
+    assert ends.outputs == 2 and ends.classes == ["no", "yes"]
+    call_here(studio.fresh(), "documents.create_document", {"name": "drawn", "template": "mlp"})
+    widen = {"op": "set_param", "id": "dense1", "param": "units"}
+    edit = {"id": "drawn", "operations": [{**widen, "value": 8}]}
+    seq = call_here(studio.fresh(), "documents.edit", edit).seq
+    edit = {"id": "drawn", "operations": [{**widen, "value": 16}]}
+    call_here(studio.fresh(), "documents.edit", edit)
+    model, heard = work(studio, **asked, name="then", document=f"drawn@{seq}")
+    assert model.graph is not None and model.graph.nodes["dense1"].params["units"] == 8
+    assert model.document.startswith("doc_") and model.document.endswith(f"@{seq}")
+    first = 8 * ends.features + 8
+    assert model.parameters > first
+    assert {"gradient:dense1", "activation:dense1", "dead:relu1"} <= heard.metrics[0].keys()
+    now, _ = work(studio, **asked, name="now", document="drawn")
+    assert now.graph is not None and now.graph.nodes["dense1"].params["units"] == 16
+    # What was seen when it was asked for, whatever became of that moment since.
+    given, _ = work(
+        studio, **asked, name="given", document=model.document, graph=model.graph.model_dump()
+    )
+    assert given.graph == model.graph and given.document == model.document
+    with pytest.raises(NotFound, match="no document 'none'"):
+        work(studio, **asked, name="none", document="none")
+
+
 def test_rare_classes_are_left_out_and_said(studio: Context) -> None:
     model, heard = work(studio, target="rare", estimator="majority")
     assert model.classes == ["common", "usual"]

@@ -119,7 +119,7 @@ KINDS = (
     Kind(
         layer(
             "group_norm",
-            "NodeGroup normalisation",
+            "Group normalisation",
             "normalisation",
             "y = g · (x - mean(group)) / sqrt(var(group) + epsilon) + b, per group of channels",
             "Wu, He (2018), arXiv:1803.08494",

@@ -284,7 +284,7 @@ export function Canvas(): JSX.Element {
       session.say(
         why && state.fromHandle.type !== state.toHandle.type
           ? session.because(why)
-          : words.__('A connection goes from the right side of a layer to the left side of another.')
+          : words.__('A connection goes from the lower edge of a layer to the upper edge of another.')
       );
     }
   };

@@ -15,12 +15,17 @@ import {
   Loading,
   Table,
   short,
-  useLoad
+  useLoad,
+  useWords
 } from '../parts/index.ts';
 import { isActive, person, type Told } from '../state.ts';
 import { css } from '../tokens.ts';
-import { moment } from './graph.state.ts';
+import { modelName, moment } from './graph.state.ts';
 import { guessTarget } from './train.state.ts';
+
+/** Sensitive columns are left out, as where a model is trained without a graph. */
+const sensitive = (product: Product, target: string): string[] =>
+  product.columns.filter(each => each.sensitive && each.name !== target).map(each => each.name);
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
@@ -67,7 +72,11 @@ export function GraphTraining(props: TrainingProps): JSX.Element {
         return;
       }
       session.document.setData({ product: one.name, target });
-      const ends = await client.post('/api/v1/models:measure_ends', { product: one.id, target });
+      const ends = await client.post('/api/v1/models:measure_ends', {
+        product: one.id,
+        target,
+        exclude: sensitive(one, target)
+      });
       session.document.setData({ features: ends.features, outputs: ends.outputs });
     });
   const train = (): Promise<void> =>
@@ -81,8 +90,11 @@ export function GraphTraining(props: TrainingProps): JSX.Element {
       const job = await client.post('/api/v1/models:train', {
         product: text(now.graph.data.product),
         target: text(now.graph.data.target),
+        // The graph itself, too: a moment of the past may be made one with those around it.
+        graph: now.graph,
         document: `${id}@${now.seq}`,
-        name: now.name
+        exclude: product ? sensitive(product, text(now.graph.data.target)) : [],
+        name: modelName(now.name)
       });
       choose(job.id);
       reload();
@@ -164,6 +176,12 @@ export function GraphTraining(props: TrainingProps): JSX.Element {
             </Button>
           )}
         </div>
+        {product && sensitive(product, text(data.target)).length > 0 && (
+          <p className={css.quiet}>
+            {trans.__('Left out as sensitive: %1', sensitive(product, text(data.target)).join(', '))}
+          </p>
+        )}
+        <Settings session={session} may={may} />
         <p className={css.quiet} role="status">
           {busy === 'aim' ? trans.__('Looking at the table …') : why}
         </p>
@@ -191,6 +209,62 @@ export function GraphTraining(props: TrainingProps): JSX.Element {
       </div>
       {runs.length > 0 && <Runs {...props} />}
     </div>
+  );
+}
+
+/** How it is trained: in the document, so everybody sees and may change it. */
+function Settings({ session, may }: { session: Session; may: boolean }): JSX.Element {
+  const trans = useWords();
+  const { training } = useStore(session.document.graph);
+  const fields: [name: string, label: string, least: number, most: number, whole: boolean, usual: number][] = [
+    ['epochs', trans.__('Epochs at most'), 1, 10_000, true, 200],
+    ['batch_size', trans.__('Rows of a step'), 1, 65_536, true, 128],
+    ['learning_rate', trans.__('Learning rate'), 1e-7, 10, false, 0.002],
+    ['weight_decay', trans.__('Weight decay'), 0, 10, false, 0.005],
+    ['patience', trans.__('Patience in epochs'), 1, 10_000, true, 12]
+  ];
+  return (
+    <details>
+      <summary>{trans.__('How it is trained')}</summary>
+      <div className="nx-GraphTrain-settings">
+        {fields.map(([name, label, least, most, whole, usual]) => {
+          const value = training[name];
+          return (
+            <Field key={name} label={label}>
+              <input
+                key={typeof value === 'number' ? value : ''}
+                type="number"
+                min={least}
+                max={most}
+                step={whole ? 1 : 'any'}
+                disabled={!may}
+                placeholder={String(usual)}
+                defaultValue={typeof value === 'number' ? value : ''}
+                onBlur={event => {
+                  const given = event.target.value.trim();
+                  const number = Number(given);
+                  const fits =
+                    given !== '' &&
+                    number >= least &&
+                    number <= most &&
+                    (!whole || Number.isInteger(number));
+                  if (given === '') {
+                    session.document.setTraining(name, undefined);
+                  } else if (fits) {
+                    session.document.setTraining(name, number);
+                  } else {
+                    event.target.value = typeof value === 'number' ? String(value) : '';
+                    session.say(
+                      trans.__('%1 is from %2 to %3.', label, least, most.toLocaleString())
+                    );
+                  }
+                }}
+              />
+            </Field>
+          );
+        })}
+      </div>
+    </details>
   );
 }
 

@@ -9,6 +9,14 @@ export function moment(reference: unknown): { id: string; seq: number } {
   return { id, seq: /^\d+$/.test(seq) ? Number(seq) : -1 };
 }
 
+/** What a model may be called, from what its graph is called. */
+export function modelName(name: string): string {
+  return name
+    .replace(/[/:@'"%]/g, '-')
+    .slice(0, 100)
+    .trim();
+}
+
 /** The trainings of a document, newest first. */
 export function runsOf(jobs: readonly Job[], document: string): Job[] {
   return jobs.filter(

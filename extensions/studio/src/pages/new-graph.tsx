@@ -52,7 +52,13 @@ export default function NewGraph({ studio, options, setTitle }: PageProps): JSX.
     setError(null);
     try {
       const ends = table
-        ? await client.post('/api/v1/models:measure_ends', { product: table.id, target: column })
+        ? await client.post('/api/v1/models:measure_ends', {
+            product: table.id,
+            target: column,
+            exclude: table.columns
+              .filter(each => each.sensitive && each.name !== column)
+              .map(each => each.name)
+          })
         : null;
       const sized =
         begin === SIZED && table
