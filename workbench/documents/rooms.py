@@ -32,7 +32,7 @@ from workbench.graphs import Meaning
 from . import log as kept
 from . import wire
 from .meant import Meant
-from .shared import NONE, changed, graph_of, opened
+from .shared import NODES, NONE, changed, graph_of, opened, root
 from .types import documents
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ QUIET_S = 20.0
 """After such a pause what was edited is put on the record."""
 MANY = 20_000
 """Edits that are put on the record without a pause."""
+LARGE = 300
+"""Nodes from which on a graph is read in a thread."""
 MEAN_S = 0.015
 """Edits that come within this time are given their shapes together."""
 COLOURS = ("#1f77b4", "#b3590a", "#2c7a2c", "#b02a2b", "#7d4fa8", "#7b4a3f", "#b0408f", "#4f6d7a")
@@ -146,6 +148,7 @@ class Room:
         self.broken = False
         self._reader = opened.reader
         self._due: asyncio.TimerHandle | None = None
+        self._aside: asyncio.Future[None] | None = None
 
     def enter(self, peer: Peer, name: str) -> None:
         """Let somebody in: they hear who they are, what is asked of them, and what it all means."""
@@ -234,22 +237,39 @@ class Room:
 
     def mean_soon(self) -> None:
         """Work out what the graph means, once for what comes in a moment."""
-        if self._due is None:
+        if self._due is None and not self.broken:
             self._due = asyncio.get_running_loop().call_later(MEAN_S, self._mean)
 
     def _mean(self) -> None:
+        if len(root(self.doc, NODES)) > LARGE:
+            self._aside = asyncio.ensure_future(self._mean_aside(self.doc.get_update()))
+            return
         self._due = None
-        if self.broken:
-            return
         try:
-            new = self._reader.read(graph_of(self.doc))
+            self._tell_meaning(self._reader.read(graph_of(self.doc)))
         except WorkbenchError as error:
-            for peer in list(self.peers):
-                peer.say("problem", str(error), error.hint)
-            return
+            self._tell_problem(error)
+
+    async def _mean_aside(self, state: bytes) -> None:
+        """The same in a thread: the loop is for all rooms. What comes meanwhile waits for it."""
+        try:
+            new = await asyncio.to_thread(lambda: self._reader.read(graph_of(_filled(state))))
+            self._tell_meaning(new)
+        except WorkbenchError as error:
+            self._tell_problem(error)
+        finally:
+            self._due = None
+            if self.doc.get_update() != state:
+                self.mean_soon()
+
+    def _tell_meaning(self, new: Meaning) -> None:
         before, self.meaning = self.meaning, new
-        if new != before:
+        if new != before and not self.broken:
             self.tell(wire.told(wire.MEANING, _meaning(self.seq, new, before)))
+
+    def _tell_problem(self, error: WorkbenchError) -> None:
+        for peer in list(self.peers):
+            peer.say("problem", str(error), error.hint)
 
     def close(self) -> None:
         """Everybody out: they come again, to a room that reads the log."""

@@ -1,6 +1,7 @@
 """Rooms: who is in them, what they are told, and what is on the disk when."""
 
 import asyncio
+import sys
 import threading
 import time
 from typing import Any
@@ -413,3 +414,19 @@ async def test_an_edit_is_told_once(
     assert told == ["bob"]
     await ada.leave()
     await bob.leave()
+
+
+async def test_a_large_graph_is_read_beside_and_comes_to_the_same(
+    window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By its name: the package's own `rooms` is the port.
+    monkeypatch.setattr(sys.modules["workbench.documents.rooms"], "LARGE", 2)
+    ada, bob = await window("ada").enter(), await window("bob").enter()
+    for units in range(10, 40):
+        await ada.edit(SetParam(id="wide", param="units", value=units))
+        await asyncio.sleep(0.003)
+    await bob.until(lambda: bob.meaning["nodes"]["bend"]["outputs"]["out"] == ["B", 39])
+    late = await window("ada").enter()
+    assert bob.meaning["nodes"] == late.meaning["nodes"]
+    for each in (ada, bob, late):
+        await each.leave()
