@@ -22,8 +22,8 @@ def test_figures_are_those_of_the_batch_that_was_looked_at() -> None:
     told = gauges.told()
     first = module[0]
     length = torch.cat([each.grad.flatten() / 8 for each in first.parameters()]).norm()
-    assert told["gradient:0"] == pytest.approx(float(length), rel=1e-5)
-    assert told["activation:0"] == pytest.approx(float(first(given).abs().mean()), rel=1e-5)
+    assert told["gradient:0"] == pytest.approx(length.item(), rel=1e-5)
+    assert told["activation:0"] == pytest.approx(first(given).abs().mean().item(), rel=1e-5)
     assert "gradient:1" not in told and 0 <= told["dead:1"] <= 1
 
 
