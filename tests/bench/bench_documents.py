@@ -43,6 +43,7 @@ from workbench.core import Actor, Context, Engines, load_settings  # noqa: E402
 from workbench.documents import log, wire  # noqa: E402
 from workbench.documents.files import written  # noqa: E402
 from workbench.documents.operations import perform  # noqa: E402
+from workbench.documents.rooms import MANY  # noqa: E402
 from workbench.documents.shared import (  # noqa: E402
     NONE,
     changed,
@@ -410,7 +411,7 @@ def kept(ctx: Context, actors: int, count: int) -> dict[str, Any]:
         batch.append(log.Entry(f"person:{sent % actors}", log.ROOM, update))
         if len(batch) == 250:
             write()
-            if sent - recorded >= 5_000:
+            if sent - recorded >= MANY:
                 compact()
                 recorded = sent
     if batch:
