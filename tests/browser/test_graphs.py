@@ -137,7 +137,6 @@ def test_two_browsers_and_a_kernel_build_a_residual_network(
     studio.open_lab(other.page)
 
     # Begun for a table: its columns and classes are the sizes of the ends.
-    one.page.evaluate("() => document.querySelector('#nexus-studio-panel')?.scrollTo(0, 0)")
     section = one.page.locator("#nexus-studio-panel [data-section=graphs]")
     head = section.locator("h3 > button[aria-expanded]")
     if head.get_attribute("aria-expanded") == "false":

@@ -167,7 +167,7 @@ def undo(ctx: Context, id: str) -> Edited:
     with ctx.store.read() as connection:
         rows = [
             row
-            for row in kept.read(connection, document.id, 0)
+            for row in kept.past(connection, document.id)
             if row.actor == str(ctx.actor) and row.via != kept.ROOM
         ]
     taken_back = {int(row.via.partition("@")[2]) for row in rows if "@" in row.via}
@@ -212,12 +212,7 @@ def history(ctx: Context, id: str, limit: int = 20, after: str | None = None) ->
     document = documents.get(ctx.store, ctx.project, id)
     size = max(1, min(limit, AT_ONCE))
     with ctx.store.read() as connection:
-        rows = connection.execute(
-            sa.select(*(kept.updates.c[n] for n in ("seq", "first", "at", "actor", "via")))
-            .where(kept.updates.c.document == document.id)
-            .order_by(kept.updates.c.seq)
-        ).all()
-        past = kept.sittings(rows)
+        past = kept.past(connection, document.id)
         if after is not None:
             past = [each for each in past if each.seq < number_of(after)]
         shown = past[-size:]

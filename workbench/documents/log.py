@@ -182,6 +182,22 @@ def read(
     return [Row(*row) for row in connection.execute(query.order_by(updates.c.seq))]
 
 
+def past(connection: sa.Connection, document: str) -> list[Sitting]:
+    """The edits as sittings, in their order, without what they changed."""
+    rows = connection.execute(
+        sa.select(*(updates.c[name] for name in Sitting._fields))
+        .where(updates.c.document == document)
+        .order_by(updates.c.seq)
+    )
+    return sittings(Sitting(*row) for row in rows)
+
+
+def newest(connection: sa.Connection, documents: Iterable[str]) -> dict[str, int]:
+    """The number of the newest edit of each of these that is there."""
+    query = sa.select(heads.c.document, heads.c.seq).where(heads.c.document.in_(list(documents)))
+    return {row.document: row.seq for row in connection.execute(query)}
+
+
 def load(
     connection: sa.Connection, project: str, document: str, upto: int | None = None
 ) -> tuple["Doc[Any]", int]:
@@ -190,11 +206,11 @@ def load(
     Raises:
         NotFound: There is no such document, or it never was at that number.
     """
-    newest = head(connection, project, document)
-    wanted = newest if upto is None else upto
-    if not 0 <= wanted <= newest:
+    last = head(connection, project, document)
+    wanted = last if upto is None else upto
+    if not 0 <= wanted <= last:
         raise NotFound(
-            f"This document has no edit {upto}.", hint=f"Its newest is {newest}: see its history."
+            f"This document has no edit {upto}.", hint=f"Its newest is {last}: see its history."
         )
     snapshot = connection.execute(
         sa.select(snapshots.c.seq, snapshots.c.state)
@@ -217,7 +233,7 @@ def keep_snapshot(tx: sa.Connection, project: str, document: str, seq: int, stat
     tx.execute(snapshots.insert().values(document=document, seq=seq, project=project, state=state))
 
 
-def sittings(rows: Iterable[Row | Sitting | sa.Row[Any]]) -> list[Sitting]:
+def sittings(rows: Iterable[Row | Sitting]) -> list[Sitting]:
     """Rows, in their order, as sittings: each by one actor, in one way, without a pause."""
     found: list[Sitting] = []
     for row in rows:

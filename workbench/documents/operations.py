@@ -15,6 +15,7 @@ from workbench.graphs import (
     check_training,
     find_layer,
 )
+from workbench.graphs.meaning import MOST_NODES
 
 from .shared import (
     DATA,
@@ -44,7 +45,6 @@ from .types import (
 
 MOST = 10_000
 """Operations of one edit."""
-MOST_NODES = 10_000
 MOST_NUMBERS = 10_000_000
 """That a table's row becomes, or a target needs."""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

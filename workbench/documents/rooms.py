@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakValueDictionary
 
 from pycrdt import Decoder, Doc, get_state
 
@@ -51,6 +52,10 @@ LARGE = 300
 """Nodes from which on a graph is read in a thread."""
 MEAN_S = 0.015
 """Edits that come within this time are given their shapes together."""
+UNFORESEEN = Unavailable(
+    "something broke that we did not foresee.",
+    hint="An administrator finds it in the Studio's log, by the time.",
+)
 COLOURS = ("#1f77b4", "#b3590a", "#2c7a2c", "#b02a2b", "#7d4fa8", "#7b4a3f", "#b0408f", "#4f6d7a")
 
 
@@ -242,7 +247,7 @@ class Room:
 
     def _mean(self) -> None:
         if len(root(self.doc, NODES)) > LARGE:
-            self._aside = asyncio.ensure_future(self._mean_aside(self.doc.get_update()))
+            self._aside = asyncio.ensure_future(self._mean_aside(self.seq, self.doc.get_update()))
             return
         self._due = None
         try:
@@ -250,7 +255,7 @@ class Room:
         except WorkbenchError as error:
             self._tell_problem(error)
 
-    async def _mean_aside(self, state: bytes) -> None:
+    async def _mean_aside(self, seq: int, state: bytes) -> None:
         """The same in a thread: the loop is for all rooms. What comes meanwhile waits for it."""
         try:
             new = await asyncio.to_thread(lambda: self._reader.read(graph_of(_filled(state))))
@@ -259,7 +264,7 @@ class Room:
             self._tell_problem(error)
         finally:
             self._due = None
-            if self.doc.get_update() != state:
+            if self.seq != seq:
                 self.mean_soon()
 
     def _tell_meaning(self, new: Meaning) -> None:
@@ -313,7 +318,8 @@ class LiveRooms:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._rooms: dict[str, Room] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Held while a document is opened; gone when nobody waits for it."""
         self._sent: asyncio.Queue[_Sent] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -334,7 +340,8 @@ class LiveRooms:
         self._begin()
         ctx.engine(policies).check(ctx, catalogue["documents.get_document"], document)
         found = await asyncio.to_thread(documents.get, ctx.store, ctx.project, document)
-        async with self._opening.setdefault(found.id, asyncio.Lock()):
+        lock = self._opening.setdefault(found.id, asyncio.Lock())
+        async with lock:
             room = self._rooms.get(found.id)
             if room is None or room.broken:
                 room = await self._open(ctx, found.id)
@@ -362,7 +369,6 @@ class LiveRooms:
             await self._settled(room)
             if not room.peers and self._rooms.get(room.document) is room:
                 del self._rooms[room.document]
-                self._opening.pop(room.document, None)
 
     async def received(self, peer: Peer, room: Room, message: bytes) -> None:
         """Take in what a window sent."""
@@ -458,7 +464,7 @@ class LiveRooms:
         try:
             found = await asyncio.to_thread(self._commit, by_room)
         except Exception as error:
-            told = error if isinstance(error, WorkbenchError) else Unavailable("")
+            told = error if isinstance(error, WorkbenchError) else UNFORESEEN
             if not isinstance(error, WorkbenchError):
                 log.exception("edits could not be written")
             for room in by_room:
@@ -533,9 +539,7 @@ class LiveRooms:
                 token = await asyncio.to_thread(self._store_token)
                 if token != self._token:
                     self._token = token
-                    for room in list(self._rooms.values()):
-                        self._look(room)
-                        await self._catch_up(room)
+                    await self._look_around()
                 for room in list(self._rooms.values()):
                     quiet = room.edited_at is not None and (
                         time.monotonic() - room.edited_at > QUIET_S
@@ -544,6 +548,21 @@ class LiveRooms:
                         await self._settled(room)
             except WorkbenchError as error:
                 log.warning("rooms could not be looked after: %s", error)
+
+    async def _look_around(self) -> None:
+        """Somebody has committed something: rights may be others, logs longer, documents gone."""
+        rooms = list(self._rooms.values())
+        for room in rooms:
+            self._look(room)
+
+        def read() -> dict[str, int]:
+            with self._engines.get(stores).read() as connection:
+                return kept.newest(connection, [room.document for room in rooms])
+
+        newest = await asyncio.to_thread(read) if rooms else {}
+        for room in rooms:
+            if newest.get(room.document) != room.seq:
+                await self._catch_up(room)
 
     def _store_token(self) -> object:
         return self._engines.get(stores).token()
@@ -565,10 +584,10 @@ class LiveRooms:
         try:
             await asyncio.to_thread(kept.record, room.ctx, room.document)
             await asyncio.to_thread(kept.compact, room.ctx, room.document)
-        except WorkbenchError as error:
-            # It is done at the next pause, or when the service starts.
+        except Exception as error:
+            # It is done at the next pause, or when the service starts; other rooms go on.
             room.edited_at = time.monotonic()
-            log.warning("edits are not on the record yet: %s", error)
+            _not_on_record(room.document, error)
 
     def _keep(self, task: "asyncio.Future[None]") -> None:
         self._tasks.append(task)  # type: ignore[arg-type]
@@ -597,8 +616,22 @@ def sweep(engines: Engines) -> None:
         found = kept.unrecorded(connection)
     for project, document in found:
         ctx = Context(Actor(kind="service", name="studio"), project, engines)
-        kept.record(ctx, document)
-        kept.compact(ctx, document)
+        try:
+            kept.record(ctx, document)
+            kept.compact(ctx, document)
+        except Exception as error:
+            # One that cannot be read must not keep the Studio from starting.
+            _not_on_record(document, error)
+
+
+def _not_on_record(document: str, error: Exception) -> None:
+    known = isinstance(error, WorkbenchError)
+    log.warning(
+        "edits are not on the record yet: %s",
+        error,
+        exc_info=None if known else error,
+        extra={"document": document},
+    )
 
 
 def _filled(state: bytes) -> "Doc[Any]":

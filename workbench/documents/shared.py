@@ -109,7 +109,7 @@ def graph_of(doc: "Doc[Any]", name: str = "network") -> Graph:
     edges = {
         id: _edge(each)
         for id, each in _sorted(doc, EDGES)
-        if isinstance(each, dict) and each.get("source") in nodes and each.get("target") in nodes
+        if _is_edge(each) and each["source"] in nodes and each["target"] in nodes
     }
     places = {id: _place(each) for id, each in _sorted(doc, LAYOUT) if id in nodes}
     return Graph.model_construct(
@@ -165,6 +165,12 @@ def _text(value: Any) -> str:
 
 def _is_node(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("layer"), str)
+
+
+def _is_edge(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(end), str) for end in ("source", "target")
+    )
 
 
 def _is_group(value: Any) -> bool:

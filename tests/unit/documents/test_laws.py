@@ -11,6 +11,7 @@ from pycrdt import Doc
 from workbench.core import WorkbenchError
 from workbench.documents.difference import differ, inverse, take
 from workbench.documents.files import parsed, written
+from workbench.documents.meant import meant
 from workbench.documents.operations import perform
 from workbench.documents.shared import NONE, changed, edge_id, fill, graph_of, hash_of, root
 from workbench.documents.types import (
@@ -117,6 +118,38 @@ def test_garbage_in_the_maps_is_left_out(graph: Graph, rng: random.Random) -> No
     for name in ("nodes", "edges", "groups", "layout"):
         root(doc, name)["junk"] = rng.choice([None, 3, "x", [1], {"layer": 5}, ["a", "b"]])
     assert graph_of(doc) == graph
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+fields = st.sampled_from(
+    ["layer", "params", "name", "group", "source", "target", "order", "parent"]
+)
+
+
+@given(
+    graphs(),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["nodes", "edges", "groups", "layout", "training", "data"]),
+            st.sampled_from([*IDS, "g", "", "a b"]),
+            json_values | st.dictionaries(fields, json_values | ids),
+        ),
+        max_size=6,
+    ),
+)
+def test_whatever_somebody_writes_into_the_maps_the_graph_can_be_read(
+    graph: Graph, written: list[tuple[str, str, Any]]
+) -> None:
+    doc = filled(graph)
+    for name, id, value in written:
+        root(doc, name)[id] = value
+    found = graph_of(doc)
+    meant(found)
+    hash_of(found)
 
 
 class Peers(RuleBasedStateMachine):

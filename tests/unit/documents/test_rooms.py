@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from tests.unit.documents.conftest import Ask
 from tests.unit.documents.windows import Window, all_safe, person
 from workbench.core import Context, Limited, NotFound
 from workbench.core.events import tail
-from workbench.documents import Document, LiveRooms, log, wire
-from workbench.documents.shared import graph_of
+from workbench.documents import Document, LiveRooms, log, sweep, wire
+from workbench.documents.shared import changed, graph_of, root
 from workbench.documents.types import AddNode, Connect, RemoveNode, Rename, SetParam
 from workbench.security import grant, revoke
 
@@ -430,3 +431,21 @@ async def test_a_large_graph_is_read_beside_and_comes_to_the_same(
     assert bob.meaning["nodes"] == late.meaning["nodes"]
     for each in (ada, bob, late):
         await each.leave()
+
+
+async def test_one_that_cannot_be_read_keeps_nobody_else_from_the_record(
+    window: Any, ctx: Context, credit: Document, ask: Ask
+) -> None:
+    other = await asyncio.to_thread(ask, "create_document", name="other")
+    for document, change in (
+        (credit.id, lambda doc: root(doc, "meta").update({"schema": 99})),
+        (other.id, lambda doc: root(doc, "training").update({"epochs": 3})),
+    ):
+        with ctx.store.begin() as tx:
+            doc, _ = log.load(tx, ctx.project, document)
+            update = changed(doc, partial(change, doc))
+            entry = log.Entry("person:ada", log.ROOM, update)
+            log.append(tx, ctx.project, document, [entry], ctx.now())
+    sweep(ctx.engines)  # as when the service starts
+    told = [e.refs["document"] for e in tail(ctx.store, project=ctx.project) if "edits" in e.refs]
+    assert told == [other.id]
