@@ -160,6 +160,44 @@ def called(terminal: Terminal, key: str) -> str:
     return terminal.run(CALL.format(key=key)).split()[-1]
 
 
+ROOM = """import sys
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import unix_connect
+key, document, project = sys.argv[1:]
+with unix_connect(
+    "/run/studio/studio.sock",
+    f"ws://localhost/services/studio/api/v1/documents/room?id={document}&project={project}",
+    additional_headers={"Authorization": f"Bearer {key}"},
+) as room:
+    try:
+        print("heard", room.recv(10)[0])
+    except ConnectionClosed as error:
+        print("closed", error.rcvd.code)
+"""
+
+
+def test_a_stolen_key_opens_no_room_of_another_project(team: Team, shell: Terminal) -> None:
+    """Graphs are edited over a socket: who comes in there is asked as everywhere."""
+    headers = {"x-workbench-project": team.hers}
+    document = team.alice.call(
+        "POST", "documents/documents", json={"name": "hers"}, headers=headers
+    ).json()["id"]
+    there = team.enter(team.alice, team.hers).terminal()
+    mine, hers = (each.run("echo $WORKBENCH_TOKEN").split()[0] for each in (shell, there))
+
+    def entered(terminal: Terminal, key: str) -> str:
+        terminal.run(f"printf %s {shlex.quote(ROOM)} > room.py")
+        return " ".join(
+            terminal.run(f"python room.py {key} {document} {team.hers} 2>&1").split()[-2:]
+        )
+
+    assert entered(there, hers) == "heard 103"
+    there.close()
+    assert entered(shell, hers) == "closed 4403"
+    assert entered(shell, mine) == "closed 4404"  # its own project has no such document
+    assert entered(shell, "none") == "closed 4403"
+
+
 def test_a_stolen_key_is_no_use_in_another_project(team: Team, shell: Terminal) -> None:
     """Who was an editor of both keeps the key of one, and is one of the other only."""
     invited(team.alice, team.hers, team.mallory, "editor")
