@@ -18,7 +18,7 @@ export const NodeFigures = memo(function NodeFigures({ id }: { id: string }): JS
   const names: Record<string, string> = {
     gradient: trans.__('gradient'),
     activation: trans.__('activation'),
-    dead: trans.__('silent')
+    dead: trans.__('dead units')
   };
   const hints: Record<string, string> = {
     gradient: trans.__('The length of its weights’ gradient, after each epoch.'),

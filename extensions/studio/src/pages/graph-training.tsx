@@ -218,10 +218,10 @@ function Settings({ session, may }: { session: Session; may: boolean }): JSX.Ele
   const { training } = useStore(session.document.graph);
   const fields: [name: string, label: string, least: number, most: number, whole: boolean, usual: number][] = [
     ['epochs', trans.__('Epochs at most'), 1, 10_000, true, 200],
-    ['batch_size', trans.__('Rows of a step'), 1, 65_536, true, 128],
+    ['batch_size', trans.__('Batch size'), 1, 65_536, true, 128],
     ['learning_rate', trans.__('Learning rate'), 1e-7, 10, false, 0.002],
     ['weight_decay', trans.__('Weight decay'), 0, 10, false, 0.005],
-    ['patience', trans.__('Patience in epochs'), 1, 10_000, true, 12]
+    ['patience', trans.__('Patience (epochs)'), 1, 10_000, true, 12]
   ];
   return (
     <details>
