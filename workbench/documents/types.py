@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from workbench.core import Record, Shelf
 from workbench.graphs import Graph, Meaning
@@ -42,7 +42,17 @@ Place = tuple[float, float]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class AddNode(Record):
+def _op_is_said(schema: dict[str, Any]) -> None:
+    schema["required"] = ["op", *schema.get("required", [])]
+
+
+class Named(Record):
+    """One of several Records that are told apart by their `op`: whoever sends one says it."""
+
+    model_config = ConfigDict(json_schema_extra=_op_is_said)
+
+
+class AddNode(Named):
     """A layer more."""
 
     op: Literal["add_node"] = "add_node"
@@ -55,14 +65,14 @@ class AddNode(Record):
     at: Place | None = None
 
 
-class RemoveNode(Record):
+class RemoveNode(Named):
     """A layer less, with the edges that it had."""
 
     op: Literal["remove_node"] = "remove_node"
     id: Id
 
 
-class SetParam(Record):
+class SetParam(Named):
     """Another value for a parameter; null gives it its default."""
 
     op: Literal["set_param"] = "set_param"
@@ -71,7 +81,7 @@ class SetParam(Record):
     value: Any = None
 
 
-class Rename(Record):
+class Rename(Named):
     """What people call a node; its id stays."""
 
     op: Literal["rename"] = "rename"
@@ -79,7 +89,7 @@ class Rename(Record):
     name: str = Field(max_length=200)
 
 
-class Connect(Record):
+class Connect(Named):
     """An edge from a node's output to another's port."""
 
     op: Literal["connect"] = "connect"
@@ -93,7 +103,7 @@ class Connect(Record):
     """Made from its ends if empty, so that the same edge made twice is one."""
 
 
-class Disconnect(Record):
+class Disconnect(Named):
     """An edge less: by its id, or all from one node to another."""
 
     op: Literal["disconnect"] = "disconnect"
@@ -103,7 +113,7 @@ class Disconnect(Record):
     port: str = ""
 
 
-class Move(Record):
+class Move(Named):
     """Where a node stands."""
 
     op: Literal["move"] = "move"
@@ -111,7 +121,7 @@ class Move(Record):
     at: Place
 
 
-class SetGroup(Record):
+class SetGroup(Named):
     """A group by that id, with its name, and which nodes are in it."""
 
     op: Literal["set_group"] = "set_group"
@@ -123,14 +133,14 @@ class SetGroup(Record):
     """The nodes in it from now on; null leaves them."""
 
 
-class RemoveGroup(Record):
+class RemoveGroup(Named):
     """A group less; its nodes stay."""
 
     op: Literal["remove_group"] = "remove_group"
     id: Id
 
 
-class SetTraining(Record):
+class SetTraining(Named):
     """How it is trained; null takes the setting away."""
 
     op: Literal["set_training"] = "set_training"
@@ -138,7 +148,7 @@ class SetTraining(Record):
     value: Any = None
 
 
-class SetData(Record):
+class SetData(Named):
     """What it is for; null takes it away."""
 
     op: Literal["set_data"] = "set_data"

@@ -5,6 +5,7 @@ import { ICommandPalette, InputDialog } from '@jupyterlab/apputils';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { CommandIDs, limitDescription } from '../commands.ts';
+import { saved } from '../notebooks/saved.ts';
 import { ID } from '../studio.ts';
 
 /** What the notebook allows its kernel, in MiB; 0 if it says nothing. */
@@ -20,7 +21,7 @@ export const limit: JupyterFrontEndPlugin<void> = {
   optional: [ICommandPalette, ITranslator],
   autoStart: true,
   activate: (
-    { commands }: JupyterFrontEnd,
+    { commands, serviceManager }: JupyterFrontEnd,
     tracker: INotebookTracker,
     palette: ICommandPalette | null,
     translator: ITranslator | null
@@ -57,7 +58,9 @@ export const limit: JupyterFrontEndPlugin<void> = {
         const others = { ...(model.getMetadata('studio') as object | undefined) };
         model.setMetadata('studio', { ...others, memory_mb: Math.round(asked) });
         // The server reads it from the file when the kernel starts.
-        await panel.context.save();
+        if (!(await saved(panel.context, serviceManager.contents))) {
+          throw new Error(trans.__('%1 was not saved, so its kernel keeps its limit.', panel.title.label));
+        }
         await panel.sessionContext.restartKernel();
       }
     });

@@ -7,6 +7,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { historyIcon, runIcon } from '@jupyterlab/ui-components';
 import { CommandIDs, notebookDescription } from '../commands.ts';
 import { ID, IStudio, type Studio } from '../studio.ts';
+import { saved } from './saved.ts';
 
 export const notebooks: JupyterFrontEndPlugin<void> = {
   id: `${ID}:notebooks`,
@@ -15,7 +16,7 @@ export const notebooks: JupyterFrontEndPlugin<void> = {
   optional: [INotebookTracker, IDefaultFileBrowser, ICommandPalette],
   autoStart: true,
   activate: (
-    { commands }: JupyterFrontEnd,
+    { commands, serviceManager }: JupyterFrontEnd,
     studio: Studio,
     tracker: INotebookTracker | null,
     files: IDefaultFileBrowser | null,
@@ -44,7 +45,9 @@ export const notebooks: JupyterFrontEndPlugin<void> = {
         }
         const open = tracker?.find(one => one.context.path === path);
         if (open?.context.model.dirty && !open.context.model.readOnly) {
-          await open.context.save();
+          if (!(await saved(open.context, serviceManager.contents))) {
+            throw new Error(trans.__('%1 was not saved, so it was not run.', open.title.label));
+          }
         }
         const there = studio.at(home.id);
         const job = await there.client.post('/api/v1/notebooks:run', { notebook: plain(path) });
