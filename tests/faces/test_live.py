@@ -99,6 +99,20 @@ def test_two_kernels_build_one_network(wb: Workbench) -> None:
     assert wb.documents.get_document("credit").graph.nodes[wide].name == "hidden"
 
 
+def test_a_torch_module_becomes_a_document(wb: Workbench) -> None:
+    from torch import nn, ones
+
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    made = wb.documents.from_module(net, ones(2, 4), name="mine")
+    found = wb.documents.get_document(made.id)
+    assert found.meaning.problems == []
+    assert found.meaning.parameters == sum(each.numel() for each in net.parameters())
+    assert found.graph.data == {"features": 4, "outputs": 2}
+    with pytest.raises(Invalid, match="No layer computes pixel_shuffle"):
+        wb.documents.from_module(nn.PixelShuffle(2), ones(2, 4, 3, 3))
+    assert [each.name for each in wb.documents.list_documents().items] == ["mine"]
+
+
 def test_a_service_that_restarts_loses_nothing(service: Service, wb: Workbench) -> None:
     wb.documents.create_document("credit")
     with wb.documents.open("credit") as g:

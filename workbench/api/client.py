@@ -45,6 +45,8 @@ from workbench.core import (
 from workbench.projects import resolve
 
 if TYPE_CHECKING:
+    from workbench.documents import Document
+
     from .live import Line, LiveGraph
 
 CHUNK = 8 * 1024 * 1024
@@ -187,6 +189,32 @@ class _Documents(_Room):
 
         found = self._wb.call("documents.get_document", {"id": id})
         return LiveGraph(self._wb._transport.line(), found.id, found.name)
+
+    def from_module(self, module: Any, *given: Any, name: str = "") -> "Document":
+        """A torch module as a document: its blocks as groups, its layers under their names.
+
+        It is read here, where its code runs, and built again and compared before anything is
+        kept; its weights stay here.
+
+        Args:
+            module: A `torch.nn.Module` that `torch.export` takes.
+            given: What goes into its `forward`: tensors [rows, …].
+            name: What the document is called; as the module's class if empty.
+
+        Raises:
+            Invalid: It cannot be exported, or has a part that no layer computes; each is named.
+        """
+        from workbench.documents.files import written
+        from workbench.graphs.reading import read_module
+
+        read = read_module(module, given, name or type(module).__name__)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "module.graph.json"
+            file.write_text(written(read.graph, "", -1), "utf-8")
+            found: Document = self._wb.call(
+                "documents.import_document", {"source": file, "name": name}
+            )
+        return found
 
 
 class RunningJob(Job):

@@ -249,7 +249,7 @@ def _ends(graph: Graph, found: Reading) -> None:
         found.problems.append(
             GraphProblem(
                 text="The graph has no node where data comes in.",
-                hint="Add a node with the layer input, image_input, sequence_input or text_input.",
+                hint="Add a node with the layer input, or image_input, text_input, tensor_input …",
             )
         )
 

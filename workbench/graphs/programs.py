@@ -44,7 +44,10 @@ def to_program(module: "nn.Module", given: "tuple[torch.Tensor, ...]") -> Any:
 
     rows = torch.export.Dim("rows")
     shapes = tuple({0: rows} for _ in given)
-    return torch.export.export(module, given, dynamic_shapes=shapes)
+    with warnings.catch_warnings():
+        # What torch's own recurrent layers do is not for our users.
+        warnings.simplefilter("ignore")
+        return torch.export.export(module, given, dynamic_shapes=shapes)
 
 
 def to_onnx(

@@ -25,6 +25,9 @@ def fed(graph: Graph) -> list[Any]:
                 found.append(torch.randn(ROWS, p["channels"], p["height"], p["width"]))
             case "sequence_input":
                 found.append(torch.randn(ROWS, p["length"], p["channels"]))
+            case "tensor_input":
+                sizes = p["size"] if isinstance(p["size"], list) else [p["size"]]
+                found.append(torch.randn(ROWS, *sizes))
             case "text_input":
                 found.append(torch.randint(p["vocabulary"], (ROWS, p["length"])))
     return found

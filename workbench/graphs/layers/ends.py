@@ -3,7 +3,7 @@
 from ..dims import total
 from ..tensors import Given, Misfit, Tensor, Worked
 from ..types import Layer
-from .kinds import IN, Kind, Params, applied, floats, layer, size, whole
+from .kinds import IN, Kind, Params, applied, each, floats, layer, size, whole, whole_each
 
 
 def _table(given: Given, p: Params) -> Worked:
@@ -21,6 +21,10 @@ def _sequence(given: Given, p: Params) -> Worked:
 
 def _text(given: Given, p: Params) -> Worked:
     return Worked({"out": Tensor(("B", p["length"]), "int64", values=p["vocabulary"])})
+
+
+def _tensor(given: Given, p: Params) -> Worked:
+    return Worked({"out": Tensor(("B", *each(p["size"], 1)))})
 
 
 def _output(given: Given, p: Params) -> Worked:
@@ -104,6 +108,21 @@ KINDS = (
             ports=(),
         ),
         _text,
+    ),
+    Kind(
+        layer(
+            "tensor_input",
+            "Numbers",
+            "ends",
+            "x = numbers of any shape, [B, size…]",
+            "Harris et al. (2020), https://doi.org/10.1038/s41586-020-2649-2",
+            "What is neither a table, an image, a sequence nor a text: so many numbers per row.",
+            whole_each(
+                "size", [32], "Size of each dimension after the batch.", None, maximum=10_000_000
+            ),
+            ports=(),
+        ),
+        _tensor,
     ),
     Kind(
         Layer(
