@@ -374,6 +374,32 @@ def test_what_cannot_be_read_is_said(work: Any, parts: dict[str, Any], told: str
     assert module.training
 
 
+def test_one_tensor_under_two_names_is_shared() -> None:
+    module = Each(lambda self, x: self.b(self.a(x)), a=nn.Linear(4, 4), b=nn.Linear(4, 4))
+    module.b.weight = module.a.weight
+    with pytest.raises(Invalid, match="two layers share"):
+        read_module(module, (torch.randn(3, 4),))
+
+
+def test_attention_that_is_asked_twice_is_shared() -> None:
+    def twice(self: Any, x: Any) -> Any:
+        for _ in range(2):
+            x = self.a(x, x, x, need_weights=False)[0]
+        return x
+
+    module = Each(twice, a=nn.MultiheadAttention(4, 2, batch_first=True))
+    with pytest.raises(Invalid):
+        read_module(module, (torch.randn(3, 5, 4),))
+
+
+def test_numbers_of_other_kinds_are_refused() -> None:
+    with pytest.raises(Invalid, match="'x' is of float64"):
+        read_module(
+            Each(lambda self, x: self.a(x), a=nn.Linear(4, 4).double()),
+            (torch.randn(3, 4, dtype=torch.float64),),
+        )
+
+
 def test_whole_numbers_that_nothing_embeds() -> None:
     with pytest.raises(Invalid, match="no embedding reads it"):
         read_module(Each(lambda self, x: x.float()), (torch.randint(0, 9, (3, 4)),))

@@ -103,12 +103,14 @@ def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -
     order = {id: place for place, id in enumerate(_entrances(read.graph))}
     drawn = torch.Generator().manual_seed(0)
     shown = tuple(
-        torch.randn(each.shape, generator=drawn) if each.is_floating_point() else each
+        torch.randn(each.shape, generator=drawn).to(each.device)
+        if each.is_floating_point()
+        else each
         for each in given
     )
     with torch.no_grad():
-        wanted = module(*shown)
-        came = built(*(shown[order[id]] for id in takes))
+        wanted = module(*shown).cpu()
+        came = built(*(shown[order[id]].cpu() for id in takes))
     far = (came - wanted).abs().max().item() if came.shape == wanted.shape else float("inf")
     if not far <= CLOSE * max(1.0, wanted.abs().max().item()):
         raise Invalid(
@@ -129,7 +131,7 @@ class _Reader:
         self._edges: dict[str, Edge] = {}
         self._groups: dict[str, NodeGroup] = {}
         self._weights: dict[str, Any] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[int, str] = {}
         self._values: dict[Any, tuple[str, str]] = {}
         self._reasons: dict[Any, list[str]] = {}
         self._tensors: dict[Any, str] = {}
@@ -191,6 +193,12 @@ class _Reader:
         value = node.meta["val"]
         self._rows = self._rows or str(value.shape[0])
         sizes = [int(each) for each in value.shape[1:]]
+        kind = str(value.dtype).removeprefix("torch.")
+        if kind not in ("float32", "int64", "int32"):
+            raise Invalid(
+                f"The input {node.name!r} is of {kind}.",
+                hint="Graphs compute with float32: read module.float() with a float example.",
+            )
         if value.is_floating_point() and len(sizes) == 1:
             made = Made("tensor_input", {"size": sizes})
         elif value.is_floating_point() and len(sizes) == 3:
@@ -305,14 +313,18 @@ class _Reader:
         name = self._tensors.get(tensor.name)
         if name is None:
             raise Unread(f"weights that are computed ({tensor.name})")
-        owner = self._owners.setdefault(name, id)
-        if owner != id:
-            raise Unread(f"weights that two layers share ({name})")
-        self._weights[f"{id}.{suffix}"] = self._tensor(name)
+        self._keep(id, suffix, name, self._tensor(name))
 
-    def _tensor(self, name: str) -> Any:
+    def _keep(self, id: str, suffix: str, name: str, tensor: "torch.Tensor") -> None:
+        """The weights of a node; by where they lie, for two names may be of one tensor."""
+        if tensor.is_floating_point() and self._owners.setdefault(tensor.data_ptr(), id) != id:
+            raise Unread(f"weights that two layers share ({name})")
+        self._weights[f"{id}.{suffix}"] = tensor.detach().clone()
+
+    def _tensor(self, name: str) -> "torch.Tensor":
         held = self._program.state_dict.get(name)
-        return (self._program.constants[name] if held is None else held).detach().clone()
+        found: torch.Tensor = self._program.constants[name] if held is None else held
+        return found
 
     def _counted(self, made: Made) -> Any:
         import torch
@@ -428,7 +440,7 @@ class _Reader:
             made.into = [(made.into[0][0], self._outside(inside))]
             id = self._new_block(path, made)
             for suffix, tensor in block.state_dict().items():
-                self._weights[f"{id}.{suffix}"] = tensor.detach().clone()
+                self._keep(id, suffix, f"{path}.{suffix}", tensor)
             self._values[key] = (id, "out")
             return self._values[key]
         return None
