@@ -322,8 +322,10 @@ def ordered(graph: Any, given: tuple[Any, ...]) -> list[Any]:
 def test_blocks_are_groups_and_paths_are_names() -> None:
     graph = read_module(ResNet(), (images(3, 32),)).graph
     node = graph.nodes["layers_2_down_0"]
-    assert (node.name, node.layer, node.group) == ("layers.2.down.0", "conv2d", "layers_2_down")
+    assert (node.name, node.layer, node.group) == ("down.0", "conv2d", "layers_2_down")
     assert graph.groups["layers_2_down"].parent == "layers_2"
+    assert graph.nodes["layers_2_conv1"].name == "conv1"
+    assert graph.nodes["layers_2_add"].name == "add"
     assert graph.groups["layers_2"].name == "layers.2 (Residual)"
     assert len(set(graph.layout.values())) == len(graph.nodes)
 

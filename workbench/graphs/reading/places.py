@@ -1,13 +1,14 @@
 """Where what was read stands: ids from paths, and the layout."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from workbench.core import Invalid
 
 from ..nodes import RESERVED, check_id
 from ..suggest import STEP
-from ..types import Edge, Node
+from ..types import Edge, Node, NodeGroup
 from .rules import Operation
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 COLUMN = 1.75 * STEP
 """CSS pixels from a node to its neighbour."""
+EDGE = 0.4 * STEP
+"""CSS pixels that the edge of a block takes, with its name."""
 
 
 def place_of(node: Operation) -> tuple[str, str]:
@@ -56,17 +59,32 @@ def free(wanted: str, taken: dict[str, Node]) -> str:
     return found
 
 
-def laid_out(nodes: dict[str, Node], edges: dict[str, Edge]) -> dict[str, tuple[float, float]]:
-    """From top to bottom, each below the last that it needs."""
+def laid_out(
+    nodes: dict[str, Node], edges: dict[str, Edge], groups: dict[str, NodeGroup]
+) -> dict[str, tuple[float, float]]:
+    """From top to bottom, each below the last that it needs, with room for the blocks' edges."""
     sources: dict[str, list[str]] = {id: [] for id in nodes}
     for edge in edges.values():
         sources[edge.target].append(edge.source)
     rows: dict[str, int] = {}
+    blocks: dict[str, set[str]] = {}
+    columns: dict[str, int] = {}
     beside: dict[int, int] = {}
-    found = {}
-    for id in nodes:
-        rows[id] = max((rows[each] + 1 for each in sources[id]), default=0)
-        place = beside.get(rows[id], 0)
-        beside[rows[id]] = place + 1
-        found[id] = (COLUMN * place, STEP * rows[id])
-    return found
+    room: dict[int, int] = {}
+    for id, node in nodes.items():
+        row = rows[id] = max((rows[each] + 1 for each in sources[id]), default=0)
+        columns[id] = beside.get(row, 0)
+        beside[row] = columns[id] + 1
+        blocks[id] = set(_around(node.group, groups))
+        passed = [len(blocks[each] ^ blocks[id]) for each in sources[id]]
+        room[row] = max([room.get(row, 0), *passed])
+    tops = [0.0]
+    for row in range(1, len(room)):
+        tops.append(tops[-1] + STEP + EDGE * room[row])
+    return {id: (COLUMN * columns[id], tops[rows[id]]) for id in nodes}
+
+
+def _around(group: str, groups: dict[str, NodeGroup]) -> Iterator[str]:
+    while group:
+        yield group
+        group = groups[group].parent

@@ -182,7 +182,7 @@ class _Reader:
             nodes=self._nodes,
             edges=self._edges,
             groups=self._groups,
-            layout=laid_out(self._nodes, self._edges),
+            layout=laid_out(self._nodes, self._edges, self._groups),
             data=data,
         )
         return Read(graph, self._weights)
@@ -208,7 +208,7 @@ class _Reader:
             made = Made("tensor_input", {"size": sizes})
         else:
             made = Made("text_input", {"length": sizes[0], "vocabulary": self._words(node)})
-        self._values[node] = (self._add(node.name, made, str(node.target)), "out")
+        self._values[node] = (self._add(node.name, made), "out")
 
     def _words(self, node: Operation) -> int:
         for user in node.users:
@@ -294,10 +294,9 @@ class _Reader:
     def _new(self, node: Operation, made: Made) -> str:
         sources = [(port, self._at(each)) for port, each in made.into]
         path, _ = place_of(node)
-        wanted = path if is_leaf(node) else ".".join(filter(None, [path, node.name]))
-        id = self._add(
-            wanted, made, wanted, group=path.rpartition(".")[0] if is_leaf(node) else path
-        )
+        block = path.rpartition(".")[0] if is_leaf(node) else path
+        wanted = path if is_leaf(node) else ".".join(filter(None, [path, made.layer]))
+        id = self._add(wanted, made, block)
         for order, (port, (source, output)) in enumerate(sources):
             self._edges[f"{source}.{output}_{id}.{port}{order}"] = Edge(
                 source=source, target=id, port=port, output=output, order=float(order)
@@ -348,13 +347,16 @@ class _Reader:
         op = str(node.target).removeprefix("aten.").removesuffix(".default")
         return f"{op} in {path!r}" if path else op
 
-    def _add(self, wanted: str, made: Made, name: str, group: str = "") -> str:
+    def _add(self, wanted: str, made: Made, block: str = "") -> str:
+        """A node more, called by its path within the block that it is in."""
         id = free(wanted, self._nodes)
+        own = wanted.removeprefix(f"{block}.")
+        name = ".".join(wanted.split(".")[-2:]) if own.isdigit() else own
         self._nodes[id] = Node(
             layer=made.layer,
             params=made.params,
             name="" if name == id else name[:200],
-            group=self._group(group),
+            group=self._group(block),
         )
         return id
 
@@ -447,7 +449,7 @@ class _Reader:
 
     def _new_block(self, path: str, made: Made) -> str:
         source, output = self._at(made.into[0][1])
-        id = self._add(path, made, path, group=path.rpartition(".")[0])
+        id = self._add(path, made, path.rpartition(".")[0])
         port = made.into[0][0]
         self._edges[f"{source}.{output}_{id}.{port}0"] = Edge(
             source=source, target=id, port=port, output=output
