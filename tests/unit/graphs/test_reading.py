@@ -363,7 +363,13 @@ class Each(nn.Module):
         (lambda self, x: self.a(self.a(x)), {"a": (4, 4)}, r"two layers share \(a.weight\)"),
         (lambda self, x: (self.a(x), x), {"a": (4, 4)}, "answers 2 tensors"),
         (lambda self, x: self.a(x) if x.sum() > 0 else x, {"a": (4, 4)}, "torch.export cannot"),
-        (lambda self, x: self.a(x) * 2.0, {"a": (4, 4)}, "a number where a tensor is joined"),
+        (lambda self, x: self.a(x) * 2.0, {"a": (4, 4)}, "mul.Tensor with the number 2"),
+        (lambda self, x: self.a(x)[:, None].expand(-1, 3, -1), {"a": (4, 4)}, "computes expand"),
+        (
+            lambda self, x: nn.functional.softplus(self.a(x), 1.0, 5.0),
+            {"a": (4, 4)},
+            r"softplus \(threshold=5.0\)",
+        ),
         (lambda self, x: self.a(x)[:1], {"a": (4, 4)}, "some of the rows"),
         (lambda self, x: self.a.weight, {"a": (4, 4)}, "a tensor of its own"),
     ],
@@ -392,6 +398,13 @@ def test_attention_that_is_asked_twice_is_shared() -> None:
     module = Each(twice, a=nn.MultiheadAttention(4, 2, batch_first=True))
     with pytest.raises(Invalid):
         read_module(module, (torch.randn(3, 5, 4),))
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 2)])
+def test_texts_are_rows_of_words(shape: tuple[int, ...]) -> None:
+    module = Each(lambda self, x: self.a(x), a=nn.Embedding(9, 4))
+    with pytest.raises(Invalid, match="whole numbers in"):
+        read_module(module, (torch.zeros(shape, dtype=torch.int64),))
 
 
 def test_numbers_of_other_kinds_are_refused() -> None:

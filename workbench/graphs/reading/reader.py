@@ -28,6 +28,7 @@ from .rules import (
     bound,
     is_all,
     sizes_of,
+    tensor_of,
     whole,
 )
 
@@ -100,7 +101,7 @@ def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -
     built = build(read.graph, data.get("features", 1), data.get("outputs", 1)).eval()
     built.load_state_dict(read.weights, strict=True)
     takes = [str(each.target) for each in built.graph.nodes if each.op == "placeholder"]
-    order = {id: place for place, id in enumerate(_entrances(read.graph))}
+    order = {id: place for place, id in enumerate(_entrances(read.graph.nodes))}
     drawn = torch.Generator().manual_seed(0)
     shown = tuple(
         torch.randn(each.shape, generator=drawn).to(each.device)
@@ -119,9 +120,9 @@ def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -
         )
 
 
-def _entrances(graph: Graph) -> list[str]:
+def _entrances(nodes: dict[str, Node]) -> list[str]:
     """The nodes where data comes in, in the order in which the module takes it."""
-    return [id for id, node in graph.nodes.items() if node.layer.endswith("input")]
+    return [id for id, node in nodes.items() if node.layer.endswith("input")]
 
 
 class _Reader:
@@ -136,7 +137,6 @@ class _Reader:
         self._reasons: dict[Any, list[str]] = {}
         self._tensors: dict[Any, str] = {}
         """Of the weights' placeholders: their names in the module."""
-        self._rows = ""
 
     def read(self, name: str) -> Read:
         nodes = list(self._program.graph.nodes)
@@ -191,7 +191,6 @@ class _Reader:
 
     def _entrance(self, node: Operation) -> None:
         value = node.meta["val"]
-        self._rows = self._rows or str(value.shape[0])
         sizes = [int(each) for each in value.shape[1:]]
         kind = str(value.dtype).removeprefix("torch.")
         if kind not in ("float32", "int64", "int32"):
@@ -199,13 +198,16 @@ class _Reader:
                 f"The input {node.name!r} is of {kind}.",
                 hint="Graphs compute with float32: read module.float() with a float example.",
             )
-        if value.is_floating_point() and len(sizes) == 1:
-            made = Made("tensor_input", {"size": sizes})
-        elif value.is_floating_point() and len(sizes) == 3:
+        if value.is_floating_point() and len(sizes) == 3:
             channels, height, width = sizes
             made = Made("image_input", {"channels": channels, "height": height, "width": width})
         elif value.is_floating_point():
             made = Made("tensor_input", {"size": sizes})
+        elif len(sizes) != 1:
+            raise Invalid(
+                f"The input {node.name!r} takes whole numbers in {len(sizes) + 1} dimensions.",
+                hint="Texts are [rows, length].",
+            )
         else:
             made = Made("text_input", {"length": sizes[0], "vocabulary": self._words(node)})
         self._values[node] = (self._add(node.name, made), "out")
@@ -221,7 +223,7 @@ class _Reader:
 
     def _table(self, answer: Operation, id: str) -> dict[str, Any]:
         """Where a row goes in and one dense layer answers, both ends are a table's."""
-        entrances = _entrances(self._nodes_as_graph())
+        entrances = _entrances(self._nodes)
         first, last = self._nodes[entrances[0]], self._nodes[id]
         size = first.params.get("size", [])
         if len(entrances) > 1 or first.layer != "tensor_input" or len(size) != 1:
@@ -232,15 +234,12 @@ class _Reader:
         self._nodes[id] = last.model_copy(update={"layer": "output", "params": {}})
         return {"features": size[0], "outputs": last.params["units"]}
 
-    def _nodes_as_graph(self) -> Graph:
-        return Graph(nodes=self._nodes, edges={})
-
     def _prune(self, answer: str) -> None:
         """Without what the answer does not need."""
         sources: dict[str, list[str]] = {id: [] for id in self._nodes}
         for edge in self._edges.values():
             sources[edge.target].append(edge.source)
-        kept, left = set(_entrances(self._nodes_as_graph())), deque([answer])
+        kept, left = set(_entrances(self._nodes)), deque([answer])
         while left:
             id = left.popleft()
             if id not in kept or id == answer:
@@ -269,11 +268,9 @@ class _Reader:
             self._values[node] = whole
             return
         op = str(node.target)
-        if op.startswith(("aten.sym_size", "aten.zeros", "aten._assert", "<built-in")):
-            raise Unread(self._said(node))
         given = bound(node) if op.startswith("aten.") else {}
         if op in SAME or op in RESHAPES or is_all(op, given):
-            source = given["self"] if "self" in given else given["input"]
+            source = tensor_of(given)
             if op not in RESHAPES or sizes_of(source) == sizes_of(node):
                 self._values[node] = self._at(source)
                 return
@@ -281,17 +278,23 @@ class _Reader:
             self._values[node] = (self._at(given["self"].args[0])[0], "last")
             return
         if op in RESHAPES:
-            made = self._reshaped(node, given.get("self", given.get("input")))
+            made = self._reshaped(node, tensor_of(given))
         elif op in RULES:
-            made = RULES[op](given)
+            try:
+                made = RULES[op](given)
+            except Unread as unread:
+                raise Unread(f"{self._said(node)} ({unread})") from unread
         else:
             raise Unread(self._said(node))
         self._values[node] = (self._new(node, made), "out")
-        if op.endswith("_.default") or op in ("aten.add_.Tensor", "aten.mul_.Tensor"):
+        if node.target._schema.is_mutable:
             # It changed its input, so whoever reads that from now on reads this.
             self._values[node.args[0]] = self._values[node]
 
     def _new(self, node: Operation, made: Made) -> str:
+        for _, each in made.into:
+            if isinstance(each, int | float):
+                raise Unread(f"{self._said(node)} with the number {each:g}")
         sources = [(port, self._at(each)) for port, each in made.into]
         path, _ = place_of(node)
         block = path.rpartition(".")[0] if is_leaf(node) else path
@@ -340,7 +343,7 @@ class _Reader:
             raise Unread(*self._reasons[node])
         if getattr(node, "name", "") in self._tensors:
             raise Unread(f"a tensor of its own among its data ({self._tensors[node.name]})")
-        raise Unread("a number where a tensor is joined")
+        raise Unread(f"what {node} is")
 
     def _said(self, node: Operation) -> str:
         path, _ = place_of(node)

@@ -58,12 +58,17 @@ def _only(given: Given, **wanted: Any) -> None:
             raise Unread(f"{name}={given.get(name)}")
 
 
+def tensor_of(given: Given) -> Operation:
+    """What an operation of one tensor works on."""
+    return given.get("self", given.get("input"))
+
+
 def _simple(layer: str, **params: str) -> Callable[[Given], Made]:
     """One tensor in; parameters by what torch calls them."""
 
     def made(given: Given) -> Made:
         said = {own: given[theirs] for own, theirs in params.items()}
-        return Made(layer, said, [("in", given.get("self", given.get("input")))])
+        return Made(layer, said, [("in", tensor_of(given))])
 
     return made
 
@@ -234,6 +239,19 @@ def _embedding(given: Given) -> Made:
     )
 
 
+def _softplus(given: Given) -> Made:
+    _only(given, threshold=20)
+    return Made("softplus", {"beta": float(given["beta"])}, [("in", given["self"])])
+
+
+def _softmax(layer: str) -> Callable[[Given], Made]:
+    def made(given: Given) -> Made:
+        _only(given, dtype=None)
+        return Made(layer, {"dim": given["dim"]}, [("in", given["self"])])
+
+    return made
+
+
 def _gelu(given: Given) -> Made:
     _only(given, approximate="none")
     return Made("gelu", {}, [("in", given["self"])])
@@ -297,7 +315,8 @@ def _encoder(block: Any) -> Made | None:
         block.activation
     )
     own = _attention(block.self_attn)
-    if activation is None or own is None or block.linear1.bias is None or block.norm1.eps != 1e-5:
+    usual = block.norm1.eps == block.norm2.eps == 1e-5 and block.linear1.bias is not None
+    if activation is None or own is None or not usual:
         return None
     params = {
         "heads": block.self_attn.num_heads,
@@ -350,9 +369,9 @@ RULES: dict[str, Callable[[Given], Made]] = {
     },
     "aten.leaky_relu.default": _simple("leaky_relu", slope="negative_slope"),
     "aten.leaky_relu_.default": _simple("leaky_relu", slope="negative_slope"),
-    "aten.softplus.default": _simple("softplus", beta="beta"),
-    "aten.softmax.int": _simple("softmax", dim="dim"),
-    "aten.log_softmax.int": _simple("log_softmax", dim="dim"),
+    "aten.softplus.default": _softplus,
+    "aten.softmax.int": _softmax("softmax"),
+    "aten.log_softmax.int": _softmax("log_softmax"),
     "aten.gelu.default": _gelu,
     "aten.elu.default": _elu,
     "aten.elu_.default": _elu,
@@ -408,7 +427,6 @@ RESHAPES = frozenset(
         "squeeze.dim",
         "squeeze.dims",
         "unsqueeze.default",
-        "expand.default",
     )
 )
 """Operations that give the same numbers in their order."""
