@@ -6,6 +6,7 @@ is read is built again and compared with the module before anybody gets it.
 
 import operator
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,7 @@ class _Reader:
         self._owners: dict[int, str] = {}
         self._values: dict[Any, tuple[str, str]] = {}
         self._reasons: dict[Any, list[str]] = {}
+        self._blocks: dict[str, tuple[str, str] | Unread | None] = {}
         self._tensors: dict[Any, str] = {}
         """Of the weights' placeholders: their names in the module."""
 
@@ -300,10 +302,7 @@ class _Reader:
         block = path.rpartition(".")[0] if is_leaf(node) else path
         wanted = path if is_leaf(node) else ".".join(filter(None, [path, made.layer]))
         id = self._add(wanted, made, block)
-        for order, (port, (source, output)) in enumerate(sources):
-            self._edges[f"{source}.{output}_{id}.{port}{order}"] = Edge(
-                source=source, target=id, port=port, output=output, order=float(order)
-            )
+        self._join(id, sources)
         for suffix, tensor in made.weights.items():
             if tensor is not None:
                 self._weigh(id, suffix, tensor)
@@ -430,34 +429,38 @@ class _Reader:
             )
             if rule is None or not has(self._module, path):
                 continue
-            held = self._values.get(key)
-            if held is not None:
-                return held
-            block = self._module.get_submodule(path)
-            made = rule(block)
-            if made is None:
-                return None
-            inside = [
-                each
-                for each in self._program.graph.nodes
-                if key in (each.meta.get("nn_module_stack") or {})
-            ]
-            made.into = [(made.into[0][0], self._outside(inside))]
-            id = self._new_block(path, made)
-            for suffix, tensor in block.state_dict().items():
-                self._keep(id, suffix, f"{path}.{suffix}", tensor)
-            self._values[key] = (id, "out")
-            return self._values[key]
+            if key not in self._blocks:
+                try:
+                    self._blocks[key] = self._block(key, path, rule)
+                except Unread as unread:
+                    self._blocks[key] = unread
+            held = self._blocks[key]
+            if isinstance(held, Unread):
+                raise held
+            return held
         return None
 
-    def _new_block(self, path: str, made: Made) -> str:
-        source, output = self._at(made.into[0][1])
+    def _block(
+        self, key: str, path: str, rule: Callable[[Any], Made | None]
+    ) -> tuple[str, str] | None:
+        block = self._module.get_submodule(path)
+        made = rule(block)
+        if made is None:
+            return None
+        nodes = self._program.graph.nodes
+        inside = [each for each in nodes if key in (each.meta.get("nn_module_stack") or {})]
+        source = self._at(self._outside(inside))
         id = self._add(path, made, path.rpartition(".")[0])
-        port = made.into[0][0]
-        self._edges[f"{source}.{output}_{id}.{port}0"] = Edge(
-            source=source, target=id, port=port, output=output
-        )
-        return id
+        self._join(id, [(port, source) for port, _ in made.into])
+        for suffix, tensor in block.state_dict().items():
+            self._keep(id, suffix, f"{path}.{suffix}", tensor)
+        return id, "out"
+
+    def _join(self, id: str, sources: list[tuple[str, tuple[str, str]]]) -> None:
+        for order, (port, (source, output)) in enumerate(sources):
+            self._edges[f"{source}.{output}_{id}.{port}{order}"] = Edge(
+                source=source, target=id, port=port, output=output, order=float(order)
+            )
 
     def _outside(self, inside: list[Any]) -> Any:
         """The one tensor that operations take of what is around them."""
