@@ -70,11 +70,11 @@ def _ends(graph: Graph) -> tuple[int, int]:
 def _program(graph: Graph, format: str, file: Path) -> None:
     import torch
 
-    from workbench.graphs.programs import example, to_onnx, to_program
+    from workbench.graphs.programs import example, to_onnx, to_program, wide
 
     features, outputs = _ends(graph)
     module, given = build(graph, features, outputs).eval(), example(graph, features)
     if format == "torch":
-        torch.export.save(to_program(module, given), file)
+        torch.export.save(to_program(module, given, wide(graph)), file)
     else:
-        file.write_bytes(to_onnx(module, given).SerializeToString())
+        file.write_bytes(to_onnx(module, given, rows=wide(graph)).SerializeToString())

@@ -7,7 +7,19 @@ from workbench.core import Invalid
 
 from .check import strict
 from .meaning import Reading
-from .tensors import Attribute, Call, Chain, Constant, Into, Item, Method, Result
+from .tensors import (
+    Attribute,
+    Call,
+    Chain,
+    Constant,
+    Entrance,
+    Into,
+    Item,
+    Method,
+    Own,
+    Result,
+    Rows,
+)
 from .types import Edge, Graph
 
 if TYPE_CHECKING:
@@ -41,12 +53,14 @@ def build(graph: Graph, inputs: int, outputs: int) -> "fx.GraphModule":
     writer = _Writer(made, torch)
     for id in entrances(graph, found):
         writer.values[id, "out"] = made.placeholder(id)
+    writer.entrance = writer.values[entrance(graph, found), "out"]
     for id in found.order:
         worked = found.worked[id]
         if worked.result is None:
             continue
-        if worked.module is not None:
-            root.add_module(id, made_of(torch, worked.module))
+        held = worked.module or worked.tensor
+        if held is not None:
+            setattr(root, id, made_of(torch, held))
         writer.node(id, worked, found.into[id], used(found, id, last))
     made.output(writer.values[last])
     made.lint()
@@ -56,6 +70,12 @@ def build(graph: Graph, inputs: int, outputs: int) -> "fx.GraphModule":
 def entrances(graph: Graph, found: Reading) -> list[str]:
     """The nodes where data comes in, in the order in which the network takes it."""
     return sorted(id for id in graph.nodes if found.worked[id].result is None)
+
+
+def entrance(graph: Graph, found: Reading) -> str:
+    """The first of them that has rows."""
+    ids = entrances(graph, found)
+    return next((id for id in ids if found.worked[id].outputs["out"].dims[:1] == ("B",)), ids[0])
 
 
 def answer(graph: Graph, found: Reading) -> tuple[str, str]:
@@ -87,8 +107,20 @@ def used(found: Reading, id: str, last: tuple[str, str]) -> list[str]:
 
 
 def made_of(torch: Any, module: Call) -> Any:
-    """The module of torch that a call says."""
-    return operator.attrgetter(module.path)(torch)(*module.args, **module.kwargs)
+    """The module or tensor of torch that a call says."""
+    args = [_value(torch, each) for each in module.args]
+    kwargs = {name: _value(torch, each) for name, each in module.kwargs.items()}
+    return operator.attrgetter(module.path.removeprefix("torch."))(torch)(*args, **kwargs)
+
+
+def _value(torch: Any, value: Any) -> Any:
+    match value:
+        case Call():
+            return made_of(torch, value)
+        case Constant(path=path):
+            return operator.attrgetter(path.removeprefix("torch."))(torch)
+        case _:
+            return value
 
 
 class _Writer:
@@ -97,6 +129,7 @@ class _Writer:
     def __init__(self, made: Any, torch: Any) -> None:
         self.made, self.torch = made, torch
         self.values: dict[tuple[str, str], Any] = {}
+        self.entrance: Any = None
 
     def node(self, id: str, worked: Any, into: dict[str, list[Edge]], outputs: list[str]) -> None:
         self.id, self.into = id, into
@@ -111,8 +144,14 @@ class _Writer:
                 return self.values[edge.source, edge.output]
             case Result():
                 return self.result
-            case Constant(path=path):
-                return operator.attrgetter(path.removeprefix("torch."))(self.torch)
+            case Own():
+                return self.made.get_attr(self.id)
+            case Entrance():
+                return self.entrance
+            case Rows(times=times, plus=plus):
+                return self.rows(times, plus)
+            case Constant():
+                return _value(self.torch, value)
             case Call(path="self"):
                 return self.made.call_module(self.id, *self.arguments(value))
             case Call(path=path):
@@ -133,6 +172,12 @@ class _Writer:
                 return [self.write(each) for each in value]
             case _:
                 return value
+
+    def rows(self, times: int, plus: int) -> Any:
+        found = self.made.call_method("size", (self.entrance, 0))
+        if times != 1:
+            found = self.made.call_function(operator.mul, (times, found))
+        return self.made.call_function(operator.add, (found, plus)) if plus else found
 
     def arguments(self, call: Call | Method) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args = tuple(self.write(each) for each in call.args)

@@ -2,7 +2,7 @@
 
 from workbench.core import Invalid
 
-from .layers import find_layer
+from .layers import enters
 from .meaning import MOST_NODES, MOST_PARAMETERS, Reader, Reading
 from .nodes import TRAINING, check_id, check_param, check_training, params
 from .types import Edge, Graph
@@ -84,9 +84,7 @@ def _table(graph: Graph) -> None:
                 hint=f"It needs exactly one node with the layer {layer}.",
             )
     others = [
-        id
-        for id, node in graph.nodes.items()
-        if node.layer != "input" and not find_layer(node.layer).ports
+        id for id, node in graph.nodes.items() if node.layer != "input" and enters(node.layer)
     ]
     if others:
         raise Invalid(

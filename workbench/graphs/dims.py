@@ -89,6 +89,25 @@ def differ(one: Dim, other: Dim) -> bool:
     return bool(rest) and (all(times > 0 for times in rest) or all(times < 0 for times in rest))
 
 
+def per_row(dims: tuple[Dim, ...]) -> Dim:
+    """How many numbers of a tensor there are for each row; none where it has no rows.
+
+    Example:
+        >>> per_row(("B", 3, 4)), per_row((product([2, "B"]), 4)), per_row((3, 4))
+        (12, 8, 0)
+    """
+    if dims[:1] == ("B",):
+        return product(dims[1:])
+    rest = {names: times for names, times in _terms(product(dims)).items() if "B" in names}
+    return _written({tuple(_without(names, "B")): times for names, times in rest.items()})
+
+
+def _without(names: tuple[str, ...], name: str) -> list[str]:
+    left = list(names)
+    left.remove(name)
+    return left
+
+
 def known(dim: Dim) -> int | None:
     """The number, if it is one."""
     return dim if isinstance(dim, int) else None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from workbench.core import Invalid, Record
 
-from .dims import Dim, known, product, total
-from .layers import KINDS
+from .dims import Dim, known, per_row, product, total
+from .layers import KINDS, enters
 from .nodes import check_id, check_param, check_training, params
 from .tensors import Given, Misfit, Tensor, Worked
 from .types import Edge, Graph, Node
@@ -206,8 +206,7 @@ class Reader:
         if held is None or (held.layer, held.params, held.given) != (node.layer, said, given):
             result: Worked | Misfit
             try:
-                result = KINDS[node.layer].work(given, params(node))
-                _small(result)
+                result = worked(node, given)
             except Misfit as misfit:
                 result = misfit
             meaning = NodeMeaning() if isinstance(result, Misfit) else _meaning(result)
@@ -217,6 +216,25 @@ class Reader:
             found.problems.append(_misfit(id, node, ports, tensors, held.came))
         else:
             found.worked[id] = held.came
+
+
+def worked(node: Node, given: Given) -> Worked:
+    """What comes of a node.
+
+    Args:
+        node: With parameters that were checked.
+        given: What comes in.
+
+    Raises:
+        Misfit: It cannot take that.
+    """
+    if node.layer != "operation" and not all(
+        each.dims for tensors in given.ports.values() for each in tensors
+    ):
+        raise Misfit("tensors with dimensions", "Put the function unsqueeze before it.")
+    found = KINDS[node.layer].work(given, params(node))
+    _small(found)
+    return found
 
 
 def _checked(id: str, node: Node) -> GraphProblem | None:
@@ -245,7 +263,7 @@ def _ends(graph: Graph, found: Reading) -> None:
                     hint=f"It needs exactly one node with the layer {layer}.",
                 )
             )
-    if not any(_enters(node) for node in graph.nodes.values()):
+    if not any(enters(node.layer) for node in graph.nodes.values()):
         found.problems.append(
             GraphProblem(
                 text="The graph has no node where data comes in.",
@@ -256,10 +274,6 @@ def _ends(graph: Graph, found: Reading) -> None:
 
 def _few(ids: list[str]) -> list[str]:
     return ids if len(ids) <= MOST_TOLD else [*ids[:MOST_TOLD], "…"]
-
-
-def _enters(node: Node) -> bool:
-    return node.layer in KINDS and not KINDS[node.layer].layer.ports
 
 
 def _edges(
@@ -445,7 +459,7 @@ def _misfit(
 def _meaning(worked: Worked) -> NodeMeaning:
     outputs = worked.outputs
     first = next(iter(outputs.values()))
-    numbers = known(total(each.numbers for each in outputs.values()))
+    numbers = known(total(per_row(each.dims) for each in outputs.values()))
     return NodeMeaning(
         outputs={name: [_plain(dim) for dim in each.dims] for name, each in outputs.items()},
         dtype=first.dtype,

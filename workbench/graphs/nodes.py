@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench.core import Invalid
 
+from .arguments import is_arguments
 from .layers import KINDS
 from .types import Layer, Node, Parameter
 
@@ -127,8 +128,10 @@ def _fits(parameter: Parameter, value: Any) -> bool:
             return (
                 len(value) == right <= LONGEST_LIST
                 and all(_whole(each) and _inside(parameter, each) for each in value)
-                and bool(value)
+                and len(value) >= parameter.shortest
             )
+        case "arguments":
+            return is_arguments(value)
 
 
 def _whole(value: Any) -> bool:
@@ -164,9 +167,11 @@ def _allowed(parameter: Parameter) -> str:
         case "number":
             return f"A number {span}."
         case "integers":
-            count = parameter.length or f"1 to {LONGEST_LIST}"
+            count = parameter.length or f"{parameter.shortest} to {LONGEST_LIST}"
             words = "".join(f", or {each!r}" for each in parameter.choices)
             return f"A whole number {span}, or a list of {count}{words}."
+        case "arguments":
+            return 'JSON, such as [{"in": 0}, {"in": 1}, 2, {"rows": 1}, {"type": "int64"}].'
 
 
 def _told(number: float | None) -> str:

@@ -2,9 +2,10 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .layers import KINDS
+from .layers import enters
 from .meaning import Reader
 from .types import Graph
 
@@ -31,23 +32,47 @@ def example(graph: Graph, inputs: int) -> "tuple[torch.Tensor, ...]":
 
     found = Reader(inputs, 1).read(graph)
     given = []
-    for id in sorted(id for id, node in graph.nodes.items() if not KINDS[node.layer].layer.ports):
+    for id in sorted(id for id, node in graph.nodes.items() if enters(node.layer)):
         meaning = found.nodes[id]
-        sizes = [int(each) for each in meaning.outputs["out"][1:]]
-        given.append(torch.zeros(ROWS, *sizes, dtype=getattr(torch, meaning.dtype)))
+        sizes = [ROWS if each == "B" else int(each) for each in meaning.outputs["out"]]
+        given.append(torch.zeros(sizes, dtype=getattr(torch, meaning.dtype)))
     return tuple(given)
 
 
-def to_program(module: "nn.Module", given: "tuple[torch.Tensor, ...]") -> Any:
-    """The module as a `torch.export.ExportedProgram`, for any number of rows."""
+def wide(graph: Graph) -> tuple[bool, ...]:
+    """Which of the inputs have rows, in the order of their nodes' ids."""
+    return tuple(
+        bool(node.params.get("rows", True))
+        for _, node in sorted(graph.nodes.items())
+        if enters(node.layer)
+    )
+
+
+def to_program(
+    module: "nn.Module",
+    given: "tuple[torch.Tensor, ...]",
+    rows: Sequence[bool] | None = None,
+) -> Any:
+    """The module as a `torch.export.ExportedProgram`, for any number of rows.
+
+    Args:
+        module: What is exported.
+        given: An example of what goes in, at least 2 rows.
+        rows: Which of them have rows; all if None.
+    """
     import torch
 
-    rows = torch.export.Dim("rows")
-    shapes = tuple({0: rows} for _ in given)
+    shapes = _shapes(torch, given, rows)
     with warnings.catch_warnings():
         # What torch's own recurrent layers do is not for our users.
         warnings.simplefilter("ignore")
         return torch.export.export(module, given, dynamic_shapes=shapes)
+
+
+def _shapes(torch: Any, given: Sequence[Any], rows: Sequence[bool] | None) -> tuple[Any, ...]:
+    any = torch.export.Dim("rows")
+    wide = rows or [True] * len(given)
+    return tuple({0: any} if each else {} for each in wide)
 
 
 def to_onnx(
@@ -55,6 +80,7 @@ def to_onnx(
     given: "tuple[torch.Tensor, ...]",
     names: list[str] | None = None,
     answer: str = "answer",
+    rows: Sequence[bool] | None = None,
 ) -> Any:
     """The module as an `onnx.ModelProto`, for any number of rows.
 
@@ -63,6 +89,7 @@ def to_onnx(
         given: An example of what goes in, at least 2 rows.
         names: What the inputs are called; as in the module if None.
         answer: What the output is called.
+        rows: Which of them have rows; all if None.
     """
     import torch
 
@@ -80,7 +107,7 @@ def to_onnx(
                 opset_version=OPSET,
                 input_names=names,
                 output_names=[answer],
-                dynamic_shapes=tuple({0: torch.export.Dim("rows")} for _ in given),
+                dynamic_shapes=_shapes(torch, given, rows),
                 verbose=False,
             )
     finally:

@@ -1,6 +1,7 @@
 """A graph as the source of a torch module, to read, keep and take elsewhere."""
 
 import keyword
+import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,11 +9,23 @@ from typing import Any
 
 from workbench.core import Invalid
 
-from .build import answer, entrances, used
+from .build import answer, entrance, entrances, used
 from .check import strict
 from .dims import known, total
 from .meaning import Reading
-from .tensors import Attribute, Call, Chain, Constant, Into, Item, Method, Result
+from .tensors import (
+    Attribute,
+    Call,
+    Chain,
+    Constant,
+    Entrance,
+    Into,
+    Item,
+    Method,
+    Own,
+    Result,
+    Rows,
+)
 from .types import Graph
 
 WIDTH = 88
@@ -73,7 +86,7 @@ def source(
                 4,
                 after=" -> torch.Tensor:",
             ),
-            *_steps(found, last, names),
+            *_steps(found, last, names, names[entrance(graph, found)]),
             f"        return {names[last[0]]}",
             "",
         ]
@@ -94,7 +107,7 @@ def _told(
 
 def _made(found: Reading) -> Iterator[str]:
     for id in found.order:
-        module = found.worked[id].module
+        module = found.worked[id].module or found.worked[id].tensor
         if module is None:
             continue
         text, own = _text(module, _Scope()), f"self.{id} = "
@@ -105,7 +118,7 @@ def _made(found: Reading) -> Iterator[str]:
             yield f"        {own}module"
 
 
-def _steps(found: Reading, last: tuple[str, str], names: "_Names") -> Iterator[str]:
+def _steps(found: Reading, last: tuple[str, str], names: "_Names", first: str) -> Iterator[str]:
     for id in found.order:
         worked = found.worked[id]
         if worked.result is None:
@@ -114,7 +127,7 @@ def _steps(found: Reading, last: tuple[str, str], names: "_Names") -> Iterator[s
             port: [names[edge.source, edge.output] for edge in edges]
             for port, edges in found.into[id].items()
         }
-        scope = _Scope(f"self.{id}", into)
+        scope = _Scope(f"self.{id}", into, entrance=first)
         wanted = used(found, id, last)
         parts = {output: worked.parts.get(output, Result()) for output in wanted}
         if sum(_count(part) for part in parts.values()) > 1:
@@ -236,6 +249,7 @@ class _Scope:
     own: str = ""
     into: dict[str, list[str]] = field(default_factory=dict)
     result: "_Text | _Group | None" = None
+    entrance: str = ""
 
 
 def _text(value: Any, scope: _Scope) -> _Text | _Group:
@@ -244,8 +258,18 @@ def _text(value: Any, scope: _Scope) -> _Text | _Group:
             return _Text(scope.into[port][place])
         case Result() if scope.result is not None:
             return scope.result
+        case Own():
+            return _Text(scope.own)
+        case Entrance():
+            return _Text(scope.entrance)
+        case Rows(times=times, plus=plus):
+            told = f"{scope.entrance}.shape[0]"
+            told = told if times == 1 else f"{times} * {told}"
+            return _Text(f"{told} + {plus}" if plus > 0 else f"{told} - {-plus}" if plus else told)
         case Constant(path=path):
             return _Text(path)
+        case float() if not math.isfinite(value):
+            return _Text(f'float("{value}")')
         case Call(path=path):
             return _called(scope.own if path == "self" else path, value, scope)
         case Method(of=of, name=name):

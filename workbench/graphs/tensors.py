@@ -1,9 +1,24 @@
 """What flows along edges, and how torch computes it, as data: nothing here imports torch."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .dims import Dim, product
+
+Type = Literal[
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+]
+TYPES: tuple[Type, ...] = get_args(Type)
+"""What the numbers of a tensor may be, by torch's names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +26,8 @@ class Tensor:
     """A tensor's shape and what is known of its dimensions.
 
     Attributes:
-        dims: Its sizes; the first is the batch.
-        dtype: `float32`, or `int64` for texts.
+        dims: Its sizes; the first is the batch, but for weights and what is made of them.
+        dtype: `float32`, `int64` for texts, others between operations.
         channels: Where the channels of a row are: `first` as convolutions leave them, `last` as in
             sequences [batch, length, channels], empty where nobody knows.
         values: How many different whole numbers may stand in an int64 tensor; else 0.
@@ -21,7 +36,7 @@ class Tensor:
     """
 
     dims: tuple[Dim, ...]
-    dtype: Literal["float32", "int64"] = "float32"
+    dtype: Type = "float32"
     channels: Literal["", "first", "last"] = ""
     values: int = 0
     seen: tuple[tuple[int, int], ...] = ()
@@ -33,7 +48,7 @@ class Tensor:
 
     @property
     def numbers(self) -> Dim:
-        """How many there are per row."""
+        """How many there are for each of the first dimension."""
         return product(self.dims[1:])
 
 
@@ -97,6 +112,24 @@ class Into:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """The node's own tensor, where it is no module: a parameter or a buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What comes into the network: its first input that has rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """So many times the number of rows, and so many more."""
+
+    times: int = 1
+    plus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What the node computed, for outputs that are parts of it."""
 
@@ -132,6 +165,7 @@ class Worked:
         parts: How each output comes from `Result()`; an output that is absent is all of it.
         parameters: Numbers that are learned.
         flops: Multiplications and additions of products of matrices and convolutions, per row.
+        tensor: The tensor that is its own, if it has one: a parameter or a buffer.
     """
 
     outputs: dict[str, Tensor]
@@ -140,6 +174,7 @@ class Worked:
     parts: dict[str, Any] = field(default_factory=dict)
     parameters: Dim = 0
     flops: Dim = 0
+    tensor: Call | None = None
 
 
 class Misfit(Exception):

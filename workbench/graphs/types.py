@@ -57,15 +57,18 @@ class Parameter(Record):
     """A parameter of a layer: what it may be, and what it is when nobody says."""
 
     name: str
-    type: Literal["integer", "integers", "number", "boolean", "choice"]
-    """`integers`: a list, or one whole number for every dimension, or a word of `choices`."""
+    type: Literal["integer", "integers", "number", "boolean", "choice", "arguments"]
+    """`integers`: a list, or one whole number for every dimension, or a word of `choices`;
+    `arguments`: what a function of torch is given, as JSON (`graphs/arguments.py`)."""
     default: Any
     minimum: float | None = None
     """Inclusive; of each number of a list."""
     maximum: float | None = None
     """Inclusive; of each number of a list."""
     length: int | None = None
-    """How many numbers a list has; 1 to 8 if None."""
+    """How many numbers a list has; as many as 8 if None."""
+    shortest: int = 1
+    """How few numbers a list may have."""
     choices: list[str] = []
     unit: str = ""
     meaning: str
@@ -94,6 +97,7 @@ LayerGroup = Literal[
     "embedding",
     "shape",
     "join",
+    "operation",
 ]
 
 

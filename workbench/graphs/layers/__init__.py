@@ -16,6 +16,7 @@ from . import (
     ends,
     join,
     normalisation,
+    operation,
     pooling,
     recurrent,
     regularisation,
@@ -38,11 +39,17 @@ KINDS: dict[str, Kind] = {
         embedding,
         shape,
         join,
+        operation,
     )
     for kind in group.KINDS
 }
 
 LAYERS: list[Layer] = [kind.layer for kind in KINDS.values()]
+
+
+def enters(layer: str) -> bool:
+    """Whether data comes in at a node of that layer."""
+    return layer in KINDS and KINDS[layer].layer.group == "ends" and not KINDS[layer].layer.ports
 
 
 def find_layer(name: str) -> Layer:
@@ -56,4 +63,4 @@ def find_layer(name: str) -> Layer:
     return KINDS[name].layer
 
 
-__all__ = ["KINDS", "LAYERS", "Kind", "find_layer"]
+__all__ = ["KINDS", "LAYERS", "Kind", "enters", "find_layer"]

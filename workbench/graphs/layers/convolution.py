@@ -92,7 +92,7 @@ def _conv(given: Given, p: Params, n: int) -> Worked:
     dims, seen = slid(x, kernel, stride, each(padding, n), dilation)
     weights = size(p["channels"], _grouped(x, p), *kernel)
     return applied(
-        replace(x, dims=("B", p["channels"], *dims), channels="first", seen=seen),
+        replace(x, dims=(x.dims[0], p["channels"], *dims), channels="first", seen=seen),
         f"nn.Conv{n}d",
         x.dims[1],
         p["channels"],
@@ -131,7 +131,7 @@ def _transposed(given: Given, p: Params) -> Worked:
         dims.append(found)
     weights = size(x.dims[1], p["channels"], *kernel)
     return applied(
-        Tensor(("B", p["channels"], *dims), channels="first"),
+        Tensor((x.dims[0], p["channels"], *dims), channels="first"),
         "nn.ConvTranspose2d",
         x.dims[1],
         p["channels"],

@@ -2,8 +2,8 @@
 
 from ..dims import total
 from ..tensors import Given, Misfit, Tensor, Worked
-from ..types import Layer
-from .kinds import IN, Kind, Params, applied, each, floats, layer, size, whole, whole_each
+from ..types import Layer, Parameter
+from .kinds import IN, TYPE, Kind, Params, applied, each, floats, layer, size, whole, whole_each
 
 
 def _table(given: Given, p: Params) -> Worked:
@@ -24,12 +24,15 @@ def _text(given: Given, p: Params) -> Worked:
 
 
 def _tensor(given: Given, p: Params) -> Worked:
-    return Worked({"out": Tensor(("B", *each(p["size"], 1)))})
+    rows = ("B",) if p["rows"] else ()
+    return Worked({"out": Tensor((*rows, *each(p["size"], 1)), p["type"])})
 
 
 def _output(given: Given, p: Params) -> Worked:
     x = given.x
     floats(x)
+    if x.dims[0] != "B":
+        raise Misfit("an answer for each row", "Connect what is made of the rows.")
     if len(x.dims) != 2:
         last = x.channels == "last" or len(x.dims) > 2
         raise Misfit(
@@ -118,7 +121,20 @@ KINDS = (
             "Harris et al. (2020), https://doi.org/10.1038/s41586-020-2649-2",
             "What is neither a table, an image, a sequence nor a text: so many numbers per row.",
             whole_each(
-                "size", [32], "Size of each dimension after the batch.", None, maximum=10_000_000
+                "size",
+                [32],
+                "Size of each dimension after the batch.",
+                None,
+                minimum=0,
+                maximum=10_000_000,
+                shortest=0,
+            ),
+            TYPE,
+            Parameter(
+                name="rows",
+                type="boolean",
+                default=True,
+                meaning="Whether there are so many for each row; else once for all.",
             ),
             ports=(),
         ),

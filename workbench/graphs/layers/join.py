@@ -73,7 +73,7 @@ def _matmul(given: Given, p: Params) -> Worked:
             "Put a permute with order=[2, 1] before the other, or a dense layer with "
             f"units={two.dims[-2]} before the first.",
         )
-    ahead: list[Dim] = ["B"]
+    ahead: list[Dim] = [one.dims[0]]
     for place in range(1, len(one.dims) - 2):
         if differ(one.dims[place], two.dims[place]):
             raise Misfit(f"the same size in dimension {place}", "Put a reshape before one of them.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..dims import Dim, differ, product
-from ..tensors import Call, Given, Into, Misfit, Tensor, Worked
+from ..tensors import TYPES, Call, Given, Into, Misfit, Tensor, Worked
 from ..types import Layer, LayerGroup, Parameter, Port
 
 Params = dict[str, Any]
@@ -47,6 +47,14 @@ RATE = Parameter(
     maximum=0.95,
     unit="share",
     meaning="Share of the numbers set to zero at each training step.",
+)
+
+TYPE = Parameter(
+    name="type",
+    type="choice",
+    default="float32",
+    choices=list(TYPES),
+    meaning="What its numbers are, by torch's names.",
 )
 
 
@@ -104,6 +112,7 @@ def whole_each(
     maximum: int = 16_384,
     unit: str = "",
     words: tuple[str, ...] = (),
+    shortest: int = 1,
 ) -> Parameter:
     """A parameter that is a whole number per dimension, or one for all."""
     return Parameter(
@@ -113,6 +122,7 @@ def whole_each(
         minimum=minimum,
         maximum=maximum,
         length=length,
+        shortest=shortest,
         choices=list(words),
         unit=unit,
         meaning=meaning,
@@ -219,10 +229,12 @@ def together(tensors: tuple[Tensor, ...]) -> Tensor:
             "tensors with the same number of dimensions",
             "Put a flatten, a pool or an unsqueeze before the one that differs.",
         )
-    dims: list[Dim] = [first.dims[0]]
-    for place in range(1, len(first.dims)):
+    dims: list[Dim] = []
+    for place in range(len(first.dims)):
         sizes = [each.dims[place] for each in tensors if each.dims[place] != 1]
         for size in sizes[1:]:
+            if place == 0 and size != sizes[0]:
+                raise Misfit("tensors with as many rows", "Use a weight with 1 in its first place.")
             if differ(size, sizes[0]):
                 raise Misfit("tensors of one shape", _alike(first, place, sizes[0]))
         dims.append(next((size for size in sizes if isinstance(size, int)), [*sizes, 1][0]))

@@ -49,7 +49,9 @@ def _global(given: Given, p: Params, method: str) -> Worked:
     over = tuple(range(1, len(x.dims) - 1)) if last else tuple(range(2, len(x.dims)))
     kept = x.dims[-1] if last else x.dims[1]
     said_over = over[0] if len(over) == 1 else over
-    return Worked({"out": Tensor(("B", kept))}, Method(Into(), method, (), {"dim": said_over}))
+    return Worked(
+        {"out": Tensor((x.dims[0], kept))}, Method(Into(), method, (), {"dim": said_over})
+    )
 
 
 def _adaptive(given: Given, p: Params) -> Worked:

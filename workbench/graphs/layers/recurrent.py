@@ -25,8 +25,8 @@ def _recurrent(given: Given, p: Params, path: str, gates: int) -> Worked:
     between = p["dropout"] if p["layers"] > 1 else 0.0
     return Worked(
         {
-            "out": Tensor(("B", length, hidden * ways), channels="last"),
-            "last": Tensor(("B", hidden * ways)),
+            "out": Tensor((given.x.dims[0], length, hidden * ways), channels="last"),
+            "last": Tensor((given.x.dims[0], hidden * ways)),
         },
         Call("self", (Into(),)),
         Call(

@@ -10,7 +10,7 @@ from .kinds import Kind, Params, axis, layer, size, whole, whole_each
 def _flatten(given: Given, p: Params) -> Worked:
     x = given.x
     return Worked(
-        {"out": Tensor(("B", x.numbers), x.dtype, values=x.values)},
+        {"out": Tensor((x.dims[0], x.numbers), x.dtype, values=x.values)},
         Method(Into(), "flatten", (1,)),
     )
 
@@ -38,7 +38,7 @@ def _reshape(given: Given, p: Params) -> Worked:
     # Without the batch's size: it is not known before the network runs.
     ahead = (-1, *dims)
     return Worked(
-        {"out": Tensor(("B", *dims), x.dtype, values=x.values)},
+        {"out": Tensor((x.dims[0], *dims), x.dtype, values=x.values)},
         Method(Into(), "reshape", ahead),
     )
 
@@ -60,7 +60,7 @@ def _permute(given: Given, p: Params) -> Worked:
         {
             "out": replace(
                 x,
-                dims=("B", *(x.dims[each] for each in order)),
+                dims=(x.dims[0], *(x.dims[each] for each in order)),
                 channels=channels,
                 seen=x.seen if order == rest else (),
             )

@@ -5,18 +5,25 @@ is read is built again and compared with the module before anybody gets it.
 """
 
 import operator
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.core import Invalid, Limited
 
 from ..build import build
+from ..layers import enters, find_layer
+from ..meaning import worked
+from ..nodes import check_param
 from ..programs import to_program
+from ..tensors import TYPES, Misfit, Tensor
+from ..tensors import Given as Incoming
 from ..types import Edge, Graph, Node, NodeGroup
+from .functions import Function, function_of, is_tensor, sizes_of_value
 from .places import free, has, identifier, is_leaf, laid_out, place_of
 from .rules import (
+    CASTS,
     MODULES,
     RESHAPES,
     RULES,
@@ -37,6 +44,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+DEEPEST = 3
+"""How often what an operation is made of is read in its place."""
 CLOSE = 1e-6
 """How far what is built may be from the module, beside its largest answer."""
 MOST_NODES = 5_000
@@ -56,7 +65,10 @@ class Read:
 
 
 def read_module(
-    module: "nn.Module", given: "tuple[torch.Tensor, ...]", name: str = "network"
+    module: "nn.Module",
+    given: "tuple[torch.Tensor, ...]",
+    name: str = "network",
+    rows: Sequence[bool] | None = None,
 ) -> Read:
     """The graph of a module.
 
@@ -65,6 +77,8 @@ def read_module(
         given: An example of what goes into it, each [rows, …] with at least 2 rows; one row alone
             is doubled.
         name: What the graph is called.
+        rows: Which of them are [rows, …]; the others have the sizes of the example for ever. All
+            if None.
 
     Returns:
         The graph, in whose inference mode the outputs are the module's within 1e-6 of the largest.
@@ -75,24 +89,51 @@ def read_module(
     """
     import torch
 
-    given = tuple(torch.cat([each, each]) if each.shape[:1] == (1,) else each for each in given)
+    rows = tuple(True for _ in given) if rows is None else tuple(rows)
+    given = tuple(
+        torch.cat([each, each]) if wide and each.shape[:1] == (1,) else each
+        for each, wide in zip(given, rows, strict=True)
+    )
     before = {each: each.training for each in module.modules()}
     module.eval()
     try:
         try:
-            program = to_program(module, given)
+            program = to_program(module, given, rows)
         except Exception as error:  # torch raises some dozen classes, one per way to fail
             first = next((line for line in str(error).splitlines() if line.strip()), "")
             raise Invalid(
                 f"torch.export cannot take this module: {first.strip().rstrip('.')[:300]}.",
-                hint="Its forward may not branch on numbers; every input is [rows, …].",
+                hint="Its forward may not branch on numbers, and takes any number of rows.",
             ) from error
-        read = _Reader(program, module).read(name)
+        read = _read(program, module, name)
         _check(read, module, given)
     finally:
         for each, training in before.items():
             each.training = training
     return read
+
+
+def _read(program: Any, module: "nn.Module", name: str) -> Read:
+    """A program as a graph; what no layer and no function computes, by what it is made of."""
+    if any(_is_mutable(node) and _is_view(node.args[0]) for node in program.graph.nodes):
+        program = program.run_decompositions({})  # without changes in place
+    for _ in range(DEEPEST):
+        reader = _Reader(program, module)
+        try:
+            return reader.read(name)
+        except Invalid:
+            table = _made_of(reader.foreign)
+            if not table:
+                raise
+            program = program.run_decompositions(table)
+    return _Reader(program, module).read(name)
+
+
+def _made_of(operations: set[Any]) -> dict[Any, Any]:
+    import torch
+
+    known = torch.export.default_decompositions()
+    return {each: known[each] for each in operations if each in known}
 
 
 def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -> None:
@@ -105,16 +146,28 @@ def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -
     order = {id: place for place, id in enumerate(_entrances(read.graph.nodes))}
     drawn = torch.Generator().manual_seed(0)
     shown = tuple(
-        torch.randn(each.shape, generator=drawn).to(each.device)
-        if each.is_floating_point()
-        else each
+        torch.randn(each.shape, generator=drawn).to(each) if each.is_floating_point() else each
         for each in given
     )
     with torch.no_grad():
-        wanted = module(*shown).cpu()
-        came = built(*(shown[order[id]].cpu() for id in takes))
-    far = (came - wanted).abs().max().item() if came.shape == wanted.shape else float("inf")
-    if not far <= CLOSE * max(1.0, wanted.abs().max().item()):
+        for rows in (given, shown):
+            wanted = module(*rows)
+            came = built(*(rows[order[id]].cpu() for id in takes))
+            _compare(wanted, came)
+
+
+def _compare(wanted: Any, came: "torch.Tensor") -> None:
+    import torch
+
+    wanted = wanted if isinstance(wanted, torch.Tensor) else next(iter(wanted))
+    wanted, far = wanted.cpu(), float("inf")
+    if came.shape == wanted.shape and came.dtype == wanted.dtype:
+        one, other = came.double(), wanted.double()
+        same = (one == other) | (one.isnan() & other.isnan())
+        far = torch.where(same, 0.0, (one - other).abs()).amax().item() if one.numel() else 0.0
+        finite = other[other.isfinite()].abs()
+        largest = finite.amax().item() if finite.numel() else 0.0
+    if not far <= CLOSE * max(1.0, largest):
         raise Invalid(
             f"What was read of this module answers otherwise than it does, by {far:.2g}.",
             hint="Please tell us which module it was; until then it cannot be read.",
@@ -123,7 +176,7 @@ def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -
 
 def _entrances(nodes: dict[str, Node]) -> list[str]:
     """The nodes where data comes in, in the order in which the module takes it."""
-    return [id for id, node in nodes.items() if node.layer.endswith("input")]
+    return [id for id, node in nodes.items() if enters(node.layer)]
 
 
 class _Reader:
@@ -133,12 +186,25 @@ class _Reader:
         self._edges: dict[str, Edge] = {}
         self._groups: dict[str, NodeGroup] = {}
         self._weights: dict[str, Any] = {}
-        self._owners: dict[int, str] = {}
+        self._known: dict[tuple[str, str], Tensor] = {}
+        """What comes out of the nodes."""
         self._values: dict[Any, tuple[str, str]] = {}
         self._reasons: dict[Any, list[str]] = {}
-        self._blocks: dict[str, tuple[str, str] | Unread | None] = {}
-        self._tensors: dict[Any, str] = {}
+        self._blocks: dict[str, tuple[str, str] | None] = {}
+        self._own: dict[tuple[int, Any], str] = {}
+        """The nodes of tensors that are data, by where they lie and their sizes."""
+        signature = program.graph_signature
+        self._learned = signature.inputs_to_parameters
+        self._tensors: dict[Any, str] = {
+            **self._learned,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
         """Of the weights' placeholders: their names in the module."""
+        self.foreign: set[Any] = set()
+        """Operations that are neither a layer nor a function."""
+        self._users: dict[int, set[Any]] = defaultdict(set)
+        """Who uses the tensor at a place: two names may be of one."""
 
     def read(self, name: str) -> Read:
         nodes = list(self._program.graph.nodes)
@@ -146,12 +212,9 @@ class _Reader:
             raise Limited(
                 f"This module has {len(nodes):,} operations.", hint=f"At most {MOST_NODES:,}."
             )
-        signature = self._program.graph_signature
-        self._tensors = {
-            **signature.inputs_to_parameters,
-            **signature.inputs_to_buffers,
-            **signature.inputs_to_lifted_tensor_constants,
-        }
+        for node in nodes:
+            if node.op == "placeholder" and node.name in self._tensors:
+                self._users[self._tensor(node).data_ptr()] |= set(node.users)
         for node in nodes:
             if node.op == "placeholder":
                 if node.name not in self._tensors:
@@ -193,44 +256,42 @@ class _Reader:
 
     def _entrance(self, node: Operation) -> None:
         value = node.meta["val"]
-        sizes = [int(each) for each in value.shape[1:]]
-        kind = str(value.dtype).removeprefix("torch.")
-        if kind not in ("float32", "int64", "int32"):
+        if not is_tensor(value) or str(value.dtype).removeprefix("torch.") not in TYPES:
             raise Invalid(
-                f"The input {node.name!r} is of {kind}.",
-                hint="Graphs compute with float32: read module.float() with a float example.",
+                f"The input {node.name!r} is {getattr(value, 'dtype', value)}.",
+                hint=f"A graph takes tensors of {', '.join(TYPES)}.",
             )
-        if value.is_floating_point() and len(sizes) == 3:
-            channels, height, width = sizes
-            made = Made("image_input", {"channels": channels, "height": height, "width": width})
-        elif value.is_floating_point():
-            made = Made("tensor_input", {"size": sizes})
-        elif len(sizes) != 1:
-            raise Invalid(
-                f"The input {node.name!r} takes whole numbers in {len(sizes) + 1} dimensions.",
-                hint="Texts are [rows, length].",
-            )
-        else:
-            made = Made("text_input", {"length": sizes[0], "vocabulary": self._words(node)})
-        self._values[node] = (self._add(node.name, made), "out")
+        tensor = sizes_of_value(value)
+        rows = tensor.dims[:1] == ("B",)
+        sizes = [each for each in tensor.dims[1 if rows else 0 :] if isinstance(each, int)]
+        made = Made("tensor_input", {"size": sizes, "type": tensor.dtype, "rows": rows})
+        words = self._words(node)
+        if rows and tensor.dtype == "float32" and len(sizes) == 3:
+            image = dict(zip(("channels", "height", "width"), sizes, strict=True))
+            made = Made("image_input", image)
+        elif rows and len(sizes) == 1 and words:
+            made = Made("text_input", {"length": sizes[0], "vocabulary": words})
+        self._values[node] = self._add(node.name, made, Incoming({})), "out"
 
     def _words(self, node: Operation) -> int:
-        for user in node.users:
-            if str(user.target) == "aten.embedding.default":
-                return int(user.args[0].meta["val"].shape[0])
-        raise Invalid(
-            f"The input {node.name!r} takes whole numbers, and no embedding reads it.",
-            hint="A network reads texts by nn.Embedding, and everything else as floats.",
-        )
+        """How large the vocabulary is, where whole numbers are words."""
+        users = [each for each in node.users if _makes_tensors(each)]
+        if not users or any(str(each.target) != "aten.embedding.default" for each in users):
+            return 0
+        return int(users[0].args[0].meta["val"].shape[0])
 
     def _table(self, answer: Operation, id: str) -> dict[str, Any]:
         """Where a row goes in and one dense layer answers, both ends are a table's."""
         entrances = _entrances(self._nodes)
         first, last = self._nodes[entrances[0]], self._nodes[id]
+        if len(entrances) > 1 or self._known[entrances[0], "out"].dims[:1] != ("B",):
+            return {}
         size = first.params.get("size", [])
-        if len(entrances) > 1 or first.layer != "tensor_input" or len(size) != 1:
+        if first.layer != "tensor_input" or first.params["type"] != "float32" or len(size) != 1:
             return {}
         if last.layer != "dense" or not last.params.get("bias", True) or len(answer.users) > 1:
+            return {}
+        if self._known[id, "out"].dims[1:] != (last.params["units"],):
             return {}
         self._nodes[entrances[0]] = first.model_copy(update={"layer": "input", "params": {}})
         self._nodes[id] = last.model_copy(update={"layer": "output", "params": {}})
@@ -262,6 +323,8 @@ class _Reader:
     # ---- operations ----------------------------------------------------------------------
 
     def _operation(self, node: Operation) -> None:
+        if not _makes_tensors(node):
+            return  # a size, or a check of one: whoever needs it finds it in the sizes
         if node.target is operator.getitem:
             self._values[node] = self._item(node)
             return
@@ -271,58 +334,133 @@ class _Reader:
             return
         op = str(node.target)
         given = bound(node) if op.startswith("aten.") else {}
-        if op in SAME or op in RESHAPES or is_all(op, given):
+        if op in SAME or op in RESHAPES or op in CASTS or is_all(op, given):
             source = tensor_of(given)
-            if op not in RESHAPES or sizes_of(source) == sizes_of(node):
+            if source.meta["val"].dtype == node.meta["val"].dtype and (
+                op in SAME or is_all(op, given) or sizes_of(source) == sizes_of(node)
+            ):
                 self._values[node] = self._at(source)
                 return
         if op == "aten.select.int" and self._state(given):
             self._values[node] = (self._at(given["self"].args[0])[0], "last")
             return
-        if op in RESHAPES:
-            made = self._reshaped(node, tensor_of(given))
-        elif op in RULES:
-            try:
-                made = RULES[op](given)
-            except Unread as unread:
-                raise Unread(f"{self._said(node)} ({unread})") from unread
-        else:
-            raise Unread(self._said(node))
-        self._values[node] = (self._new(node, made), "out")
-        if node.target._schema.is_mutable:
+        try:
+            self._values[node] = self._layer(node, op, given), "out"
+        except Unread:
+            if not is_tensor(node.meta["val"]):
+                return  # each of its results is a function of its own
+            self._values[node] = self._function(node, function_of(node, node)), "out"
+        if _is_mutable(node):
             # It changed its input, so whoever reads that from now on reads this.
             self._values[node.args[0]] = self._values[node]
+
+    def _layer(self, node: Operation, op: str, given: Given) -> str:
+        """The node of the layer that computes an operation."""
+        if op in RESHAPES:
+            return self._new(node, self._reshaped(node, tensor_of(given)))
+        if op not in RULES:
+            raise Unread(self._said(node))
+        try:
+            return self._new(node, RULES[op](given))
+        except Unread as unread:
+            raise Unread(f"{self._said(node)} ({unread})") from unread
 
     def _new(self, node: Operation, made: Made) -> str:
         for _, each in made.into:
             if isinstance(each, int | float):
-                raise Unread(f"{self._said(node)} with the number {each:g}")
+                raise Unread(f"with the number {each:g}")
         sources = [(port, self._at(each)) for port, each in made.into]
-        path, _ = place_of(node)
-        block = path.rpartition(".")[0] if is_leaf(node) else path
-        wanted = path if is_leaf(node) else ".".join(filter(None, [path, made.layer]))
-        id = self._add(wanted, made, block)
-        self._join(id, sources)
-        for suffix, tensor in made.weights.items():
-            if tensor is not None:
-                self._weigh(id, suffix, tensor)
+        held = {
+            suffix: self._weight(each, {node})
+            for suffix, each in made.weights.items()
+            if each is not None
+        }
         if made.layer == "batch_norm":
-            self._weights[f"{id}.num_batches_tracked"] = self._counted(made)
+            held["num_batches_tracked"] = self._counted(made)
+        value = node.meta["val"]
+        wanted = sizes_of_value(value if is_tensor(value) else value[0])
+        id = self._placed(node, made, sources, wanted)
+        for suffix, tensor in held.items():
+            self._weights[f"{id}.{suffix}"] = tensor
         return id
 
-    def _weigh(self, id: str, suffix: str, tensor: Operation) -> None:
-        name = self._tensors.get(tensor.name)
+    def _function(self, node: Operation, function: Function) -> str:
+        """The node of a function of torch, for which there is no layer."""
+        if function.name is None:
+            self.foreign.add(function.target)
+            raise Unread(self._said(node))
+        sources = [("in", self._at(each)) for each in function.into]
+        try:
+            params = function.params([self._known[at] for _, at in sources])
+        except ValueError as error:
+            raise Unread(f"{self._said(node)} ({error})") from error
+        made = Made("operation", params)
+        return self._placed(node, made, sources, function.gives, function.name)
+
+    def _placed(
+        self,
+        node: Operation,
+        made: Made,
+        sources: list[tuple[str, tuple[str, str]]],
+        wanted: Tensor,
+        called: str = "",
+    ) -> str:
+        """A node more, of whose result it is known that it is what torch says of it."""
+        ports: dict[str, tuple[Tensor, ...]] = defaultdict(tuple)
+        for port, at in sources:
+            tensor = self._known[at]
+            if made.layer != "operation" and not all(map(whole, tensor.dims[1:])):
+                raise Unread(f"rows in another place than the first, {tensor}")
+            ports[port] += (tensor,)
+        given = Incoming(dict(ports))
+        found = _worked(made, given).outputs["out"]
+        if (found.dims, found.dtype) != (wanted.dims, wanted.dtype):
+            raise Unread(f"{wanted} where {made.layer} gives {found}")
+        path, _ = place_of(node)
+        block = path.rpartition(".")[0] if is_leaf(node) else path
+        called = called or made.layer
+        id = self._add(
+            path if is_leaf(node) else ".".join(filter(None, [path, called])), made, given, block
+        )
+        self._join(id, sources)
+        return id
+
+    def _weight(self, node: Operation, users: set[Any]) -> "torch.Tensor":
+        """A weight of a layer, which is nobody else's: torch's modules share none."""
+        name = self._tensors.get(node.name)
         if name is None:
-            raise Unread(f"weights that are computed ({tensor.name})")
-        self._keep(id, suffix, name, self._tensor(name))
+            raise Unread(f"weights that are computed ({node.name})")
+        tensor = self._tensor(node)
+        if tensor.numel() and self._users[tensor.data_ptr()] - users:
+            raise Unread(f"weights that two share ({name})")
+        return tensor.detach().clone()
 
-    def _keep(self, id: str, suffix: str, name: str, tensor: "torch.Tensor") -> None:
-        """The weights of a node; by where they lie, for two names may be of one tensor."""
-        if tensor.is_floating_point() and self._owners.setdefault(tensor.data_ptr(), id) != id:
-            raise Unread(f"weights that two layers share ({name})")
-        self._weights[f"{id}.{suffix}"] = tensor.detach().clone()
+    def _data(self, node: Operation) -> str:
+        """The node of a tensor of the module's own that is among its data."""
+        import torch
 
-    def _tensor(self, name: str) -> "torch.Tensor":
+        name, tensor = self._tensors[node.name], self._tensor(node)
+        key = (tensor.data_ptr() if tensor.numel() else id(tensor), tensor.shape)
+        if key not in self._own:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            if kind not in TYPES:
+                raise Unread(f"{name}, of {kind}")
+            learned = node.name in self._learned and kind == "float32"
+            begin = "normal" if learned else "zeros"
+            for word in ("zeros", "ones"):
+                if torch.equal(tensor, getattr(torch, word)(()).to(tensor).expand_as(tensor)):
+                    begin = word
+            size = list(tensor.shape)
+            params = {"size": size, "type": kind, "learned": learned, "begin": begin}
+            made = Made("weight", params)
+            path, _, _ = name.rpartition(".")
+            block = path if has(self._module, path) else ""
+            self._own[key] = self._add(name, made, Incoming({}), block)
+            self._weights[self._own[key]] = tensor.detach().clone()
+        return self._own[key]
+
+    def _tensor(self, node: Operation) -> "torch.Tensor":
+        name = self._tensors[node.name]
         held = self._program.state_dict.get(name)
         found: torch.Tensor = self._program.constants[name] if held is None else held
         return found
@@ -341,7 +479,8 @@ class _Reader:
         if node in self._reasons:
             raise Unread(*self._reasons[node])
         if getattr(node, "name", "") in self._tensors:
-            raise Unread(f"a tensor of its own among its data ({self._tensors[node.name]})")
+            self._values[node] = self._data(node), "out"
+            return self._values[node]
         raise Unread(f"what {node} is")
 
     def _said(self, node: Operation) -> str:
@@ -349,7 +488,7 @@ class _Reader:
         op = str(node.target).removeprefix("aten.").removesuffix(".default")
         return f"{op} in {path!r}" if path else op
 
-    def _add(self, wanted: str, made: Made, block: str = "") -> str:
+    def _add(self, wanted: str, made: Made, given: Incoming, block: str = "") -> str:
         """A node more, called by its path within the block that it is in."""
         id = free(wanted, self._nodes)
         own = wanted.removeprefix(f"{block}.")
@@ -360,6 +499,8 @@ class _Reader:
             name="" if name == id else name[:200],
             group=self._group(block),
         )
+        for output, tensor in _worked(made, given).outputs.items():
+            self._known[id, output] = tensor
         return id
 
     def _group(self, path: str) -> str:
@@ -387,28 +528,35 @@ class _Reader:
 
     def _item(self, node: Operation) -> tuple[str, str]:
         parts, index = node.args
+        if parts in self._values and index == 0:
+            return self._values[parts]
+        if parts in self._reasons:
+            raise Unread(*self._reasons[parts])
+        try:
+            return self._new(node, self._part(node)), "out"
+        except Unread:
+            return self._function(node, function_of(parts, node, index)), "out"
+
+    def _part(self, node: Operation) -> Made:
+        parts, index = node.args
         op = str(parts.target)
-        if parts in self._values:
-            if index == 0:
-                return self._values[parts]
-            raise Unread(f"the second result of {self._said(parts)}")
         if op not in SPLITS:
-            raise Unread(*self._reasons.get(parts, [self._said(parts)]))
+            raise Unread(self._said(parts))
         given = bound(parts)
         source, dim = given["self"], given["dim"]
         dim = dim + len(sizes_of(source)) if dim < 0 else dim
         if dim == 0:
             raise Unread(f"{self._said(parts)} of rows")
         if op == "aten.unbind.int":
-            made = Made("take", {"dim": dim, "index": index}, [("in", source)])
-        else:
-            lengths = [int(each.shape[dim]) for each in parts.meta["val"]]
-            made = Made(
-                "slice",
-                {"dim": dim, "start": sum(lengths[:index]), "length": lengths[index]},
-                [("in", source)],
-            )
-        return self._new(node, made), "out"
+            return Made("take", {"dim": dim, "index": index}, [("in", source)])
+        lengths = [each.shape[dim] for each in parts.meta["val"]]
+        if not all(map(whole, lengths)):
+            raise Unread(f"{self._said(parts)} of rows")
+        return Made(
+            "slice",
+            {"dim": dim, "start": sum(lengths[:index]), "length": lengths[index]},
+            [("in", source)],
+        )
 
     def _state(self, given: Given) -> bool:
         """Whether it takes the last layer's state of a recurrent layer that reads one way."""
@@ -432,12 +580,11 @@ class _Reader:
             if key not in self._blocks:
                 try:
                     self._blocks[key] = self._block(key, path, rule)
-                except Unread as unread:
-                    self._blocks[key] = unread
+                except Unread:
+                    self._blocks[key] = None  # what is in it is read one by one
             held = self._blocks[key]
-            if isinstance(held, Unread):
-                raise held
-            return held
+            if held is not None:
+                return held
         return None
 
     def _block(
@@ -449,11 +596,20 @@ class _Reader:
             return None
         nodes = self._program.graph.nodes
         inside = [each for each in nodes if key in (each.meta.get("nn_module_stack") or {})]
+        ends = [each for each in inside if _makes_tensors(each) and set(each.users) - set(inside)]
         source = self._at(self._outside(inside))
-        id = self._add(path, made, path.rpartition(".")[0])
+        given = Incoming({port: (self._known[source],) for port, _ in made.into})
+        found = _worked(made, given).outputs["out"]
+        if len(ends) != 1 or sizes_of_value(ends[0].meta["val"]).dims != found.dims:
+            raise Unread("a block with several results")
+        held = {suffix: tensor.detach().clone() for suffix, tensor in block.state_dict().items()}
+        for tensor in block.state_dict().values():
+            if self._users[tensor.data_ptr()] - set(inside):
+                raise Unread("a block whose weights others share")
+        id = self._add(path, made, given, path.rpartition(".")[0])
         self._join(id, [(port, source) for port, _ in made.into])
-        for suffix, tensor in block.state_dict().items():
-            self._keep(id, suffix, f"{path}.{suffix}", tensor)
+        for suffix, tensor in held.items():
+            self._weights[f"{id}.{suffix}"] = tensor
         return id, "out"
 
     def _join(self, id: str, sources: list[tuple[str, tuple[str, str]]]) -> None:
@@ -474,3 +630,35 @@ class _Reader:
         if len({self._values[each] for each in taken}) != 1:
             raise Unread(f"attention of {len(taken)} different sequences")
         return taken.pop()
+
+
+def _worked(made: Made, given: Incoming) -> Any:
+    layer = find_layer(made.layer)
+    try:
+        for name, value in made.params.items():
+            check_param("", layer, name, value)
+        ports: dict[str, tuple[Tensor, ...]] = {each.name: () for each in layer.ports}
+        node = Node(layer=made.layer, params=made.params)
+        return worked(node, Incoming(ports | given.ports))
+    except Invalid as error:
+        raise Unread(f"{made.layer}: {error.hint}") from error
+    except Misfit as misfit:
+        raise Unread(f"{made.layer} needs {misfit.need}") from misfit
+
+
+def _makes_tensors(node: Operation) -> bool:
+    value = node.meta.get("val")
+    return is_tensor(value) or (isinstance(value, list | tuple) and any(map(is_tensor, value)))
+
+
+def _is_mutable(node: Any) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def _is_view(node: Any) -> bool:
+    """Whether what changes a tensor changes another with it."""
+    schema = getattr(getattr(node, "target", None), "_schema", None)
+    return schema is not None and any(
+        each.alias_info is not None and not each.alias_info.is_write for each in schema.returns
+    )

@@ -349,6 +349,12 @@ RULES: dict[str, Callable[[Given], Made]] = {
         momentum="momentum",
         epsilon="eps",
     ),
+    "aten._native_batch_norm_legit_no_training.default": _norm(
+        "batch_norm",
+        *("weight", "bias", "running_mean", "running_var"),
+        momentum="momentum",
+        epsilon="eps",
+    ),
     "aten.layer_norm.default": _norm("layer_norm", "weight", "bias", epsilon="eps"),
     "aten.group_norm.default": _norm(
         "group_norm", "weight", "bias", groups="num_groups", epsilon="eps"
@@ -413,13 +419,27 @@ RULES: dict[str, Callable[[Given], Made]] = {
 """Operations of torch that are one layer of the table: name → what it becomes."""
 
 SAME = frozenset(
-    f"aten.{each}.default" for each in ("clone", "contiguous", "detach", "alias", "lift_fresh_copy")
+    f"aten.{each}.default"
+    for each in ("clone", "contiguous", "detach", "detach_", "alias", "lift_fresh_copy")
 )
 """Operations after which everything is as before."""
+CASTS = frozenset(
+    f"aten.{each}"
+    for each in (
+        "to.dtype",
+        "to.dtype_layout",
+        "to.device",
+        "_to_copy.default",
+        "type_as.default",
+        "expand.default",
+    )
+)
+"""Operations after which everything is as before, where type and sizes are."""
 RESHAPES = frozenset(
     f"aten.{each}"
     for each in (
         "view.default",
+        "_unsafe_view.default",
         "reshape.default",
         "flatten.using_ints",
         "unflatten.int",
