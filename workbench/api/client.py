@@ -194,26 +194,37 @@ class _Documents(_Room):
         """A torch module as a document: its blocks as groups, its layers under their names.
 
         It is read here, where its code runs, and built again and compared before anything is
-        kept; its weights stay here.
+        kept. Its weights go with it: what is trained begins with them.
 
         Args:
-            module: A `torch.nn.Module` that `torch.export` takes.
-            given: What goes into its `forward`: tensors [rows, …].
+            module: A `torch.nn.Module` that `torch.export` takes, or what that made of one: a
+                `torch.export.ExportedProgram`.
+            given: What goes into its `forward`: tensors [rows, …]. A program has its own.
             name: What the document is called; as the module's class if empty.
 
         Raises:
-            Invalid: It cannot be exported, or has a part that no layer computes; each is named.
+            Invalid: It cannot be exported, or has a part that nothing here computes; each is
+                named.
         """
-        from workbench.documents.files import written
-        from workbench.graphs.reading import read_module
+        from safetensors.torch import save_file
 
-        read = read_module(module, given, name or type(module).__name__)
+        from workbench.documents.files import written
+        from workbench.graphs.reading import read_exported, read_module
+
+        called = name or type(module).__name__
+        if type(module).__name__ == "ExportedProgram":
+            read = read_exported(module, called)
+        else:
+            read = read_module(module, given, called)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "module.graph.json"
             file.write_text(written(read.graph, "", -1), "utf-8")
-            found: Document = self._wb.call(
-                "documents.import_document", {"source": file, "name": name}
-            )
+            request: dict[str, Any] = {"source": file, "name": name}
+            if read.weights:
+                request["weights"] = Path(folder) / "module.safetensors"
+                held = {key: each.contiguous() for key, each in read.weights.items()}
+                save_file(held, request["weights"])
+            found: Document = self._wb.call("documents.import_document", request)
         return found
 
 

@@ -26,6 +26,8 @@ from .actions import (
 from .finding import graph_at
 from .rooms import LiveRooms, rooms, sweep
 from .types import Change, Difference, Document, Edited, Merged, Moment, OpenDocument, documents
+from .weights import begun
+from .weights import find as find_weights
 
 __all__ = [
     "Change",
@@ -36,12 +38,14 @@ __all__ = [
     "Merged",
     "Moment",
     "OpenDocument",
+    "begun",
     "compare",
     "create_document",
     "delete_document",
     "documents",
     "edit",
     "export",
+    "find_weights",
     "fork",
     "get_code",
     "get_document",

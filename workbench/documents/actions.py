@@ -351,7 +351,7 @@ def get_code(ctx: Context, id: str) -> Code:
 
 @action(effect="blob", on="id", heavy=True)
 def export(
-    ctx: Context, id: str, format: Literal["graph", "python", "onnx", "torch"] = "graph"
+    ctx: Context, id: str, format: Literal["graph", "python", "onnx", "torch", "weights"] = "graph"
 ) -> Blob:
     """A graph as a file.
 
@@ -359,7 +359,8 @@ def export(
         id: Id or name of the document, `id@57` for a moment of its past.
         format: `graph` (JSON made for git, which can be imported again), `python` (a module of
             torch, which needs nothing of ours), `onnx` and `torch` (a `torch.export` program),
-            both with fresh weights.
+            both with the weights that the graph begins with, `weights` (those alone,
+            safetensors with the graph in it).
     """
     from .exports import exported
 
@@ -367,20 +368,34 @@ def export(
     return exported(ctx, document, graph_of(doc, document.name), seq, format)
 
 
-@action(effect="write", undo="inverse:documents.delete_document")
-def import_document(ctx: Context, source: Annotated[str, Upload], name: str = "") -> Document:
-    """A graph from a file that `export` wrote: as a document, or as a fork of what it was.
+@action(effect="write", undo="inverse:documents.delete_document", heavy=True)
+def import_document(
+    ctx: Context,
+    source: Annotated[str, Upload],
+    name: str = "",
+    weights: Annotated[str, Upload] = "",
+    answer: str = "",
+    sizes: dict[str, int] = {},  # noqa: B006
+) -> Document:
+    """A graph from a file: what `export` wrote, or an ONNX file of anybody's, with its weights.
 
-    A file that says which document it was, and was changed since, becomes a fork of that
-    document; nothing is merged that nobody looked at.
+    A graph's file that says which document it was, and was changed since, becomes a fork of that
+    document; nothing is merged that nobody looked at. An ONNX file is read operator by operator;
+    what was read answers as onnxruntime does, or is refused.
 
     Args:
-        source: A local file (it is uploaded) or `blob:…`.
+        source: A local file (it is uploaded) or `blob:…`: `.graph.json` or `.onnx`.
         name: What it is called; as in the file if empty.
+        weights: What its layers begin with: safetensors, by the names that the built module has.
+        answer: Which output of an ONNX file the graph has; needed where it has several.
+        sizes: How long the dimensions are that an ONNX file leaves open beside the rows, by name.
     """
-    from .files import read_file
+    from .importing import brought
 
-    found = read_file(ctx, source)
+    found, begin = brought(ctx, source, weights, answer, sizes, name)
+    if begin:
+        data = {**found.graph.data, "weights": begin}
+        found = found._replace(graph=found.graph.model_copy(update={"data": data}))
     origin = _known_origin(ctx, found.document, found.seq, found.base)
     if origin is None:
         return _begun(ctx, name or _variant(ctx, found.graph.name), found.graph)

@@ -11,8 +11,17 @@ from workbench.graphs import Graph, build, source
 from .files import written
 from .meant import ends_of
 from .types import Document
+from .weights import begun, find
 
-ENDINGS = {"graph": ".graph.json", "python": ".py", "onnx": ".onnx", "torch": ".pt2"}
+ENDINGS = {
+    "graph": ".graph.json",
+    "python": ".py",
+    "onnx": ".onnx",
+    "torch": ".pt2",
+    "weights": ".safetensors",
+}
+EMBEDDED = "nexus-graph"
+"""Where an ONNX file and a program keep the graph that they are made of, so that it comes back."""
 
 
 def exported(ctx: Context, document: Document, graph: Graph, seq: int, format: str) -> Blob:
@@ -26,7 +35,7 @@ def exported(ctx: Context, document: Document, graph: Graph, seq: int, format: s
         elif format == "python":
             file.write_text(code_of(document, graph), "utf-8")
         else:
-            _program(graph, format, file)
+            _program(ctx, graph, format, file, written(graph, document.id, seq))
         blob = ctx.engine(blobs).keep(
             ctx.project,
             file,
@@ -67,14 +76,28 @@ def _ends(graph: Graph) -> tuple[int, int]:
     return features or 1, outputs or 1
 
 
-def _program(graph: Graph, format: str, file: Path) -> None:
+def _program(ctx: Context, graph: Graph, format: str, file: Path, told: str) -> None:
     import torch
+    from safetensors.torch import load_file, save_file
 
     from workbench.graphs.programs import example, to_onnx, to_program, wide
 
     features, outputs = _ends(graph)
     module, given = build(graph, features, outputs).eval(), example(graph, features)
-    if format == "torch":
-        torch.export.save(to_program(module, given, wide(graph)), file)
+    if (begin := find(ctx, graph)) is not None:
+        begun(module, load_file(begin))
+    if format == "weights":
+        if begin is None:
+            raise Invalid(
+                f"The graph {graph.name[:60]!r} begins with no weights that are kept.",
+                hint="Train it, and export the model: models.export_model.",
+            )
+        held = {name: each.contiguous() for name, each in module.state_dict().items()}
+        save_file(held, file, metadata={"graph": graph.model_dump_json()})
+    elif format == "torch":
+        program = to_program(module, given, wide(graph))
+        torch.export.save(program, file, extra_files={f"{EMBEDDED}.json": told})
     else:
-        file.write_bytes(to_onnx(module, given, rows=wide(graph)).SerializeToString())
+        model = to_onnx(module, given, rows=wide(graph), optimised=False)
+        model.metadata_props.add(key=EMBEDDED, value=told)
+        file.write_bytes(model.SerializeToString())

@@ -152,7 +152,7 @@ class SetData(Named):
     """What it is for; null takes it away."""
 
     op: Literal["set_data"] = "set_data"
-    name: Literal["product", "target", "features", "outputs"]
+    name: Literal["product", "target", "features", "outputs", "weights"]
     value: str | int | None = None
 
 

@@ -81,6 +81,7 @@ def to_onnx(
     names: list[str] | None = None,
     answer: str = "answer",
     rows: Sequence[bool] | None = None,
+    optimised: bool = True,
 ) -> Any:
     """The module as an `onnx.ModelProto`, for any number of rows.
 
@@ -90,6 +91,7 @@ def to_onnx(
         names: What the inputs are called; as in the module if None.
         answer: What the output is called.
         rows: Which of them have rows; all if None.
+        optimised: Whether layers are made one where they can be; else each keeps its weights.
     """
     import torch
 
@@ -109,6 +111,7 @@ def to_onnx(
                 output_names=[answer],
                 dynamic_shapes=_shapes(torch, given, rows),
                 verbose=False,
+                optimize=optimised,
             )
     finally:
         logger.setLevel(before)

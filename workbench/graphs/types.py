@@ -47,7 +47,8 @@ class Graph(Record):
     """Where nodes are drawn, in CSS pixels, to the right and down."""
     data: dict[str, Any] = {}
     """What it is for, once that is chosen: `product`, `target`, and the numbers that follow from
-    them, `features` that a table's row becomes and `outputs` that the target needs."""
+    them, `features` that a table's row becomes and `outputs` that the target needs; `weights`, what
+    its layers begin with, if that is kept."""
     training: dict[str, Any] = {}
     """`epochs`, `batch_size`, `learning_rate`, `weight_decay`, `patience`; `mixed_precision` is 1
     to compute with 16 bits where they are enough."""

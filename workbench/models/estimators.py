@@ -46,6 +46,7 @@ class Lesson:
         graph: The architecture, for a network.
         epochs: The most passes over the training rows, for a network; the graph's if None.
         settings: What is set of an estimator that is no network.
+        weights: What a network begins with, by the names of its `state_dict`; those that fit.
     """
 
     task: Task
@@ -57,6 +58,7 @@ class Lesson:
     graph: Graph | None = None
     epochs: int | None = None
     settings: Settings = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
 
 
 class Estimator(Protocol):

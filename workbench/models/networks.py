@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from workbench import memory
 from workbench.core import Invalid
+from workbench.documents import begun
 from workbench.graphs import Graph, build
 
 from .checkpoints import Checkpoint, Keeps
@@ -84,6 +85,8 @@ class Network:
         with torch.random.fork_rng():
             torch.manual_seed(lesson.seed)
             module = build(lesson.graph, told["inputs"], told["outputs"]).to(device)
+            if lesson.weights:
+                lesson.job.log(_begin(module, lesson.weights))
             weights = sum(each.numel() for each in module.parameters())
             with _threads(weights * int(lesson.graph.training.get("batch_size", BATCH))):
                 best, history = _train(module, lesson, told, device, crew, checkpoint)
@@ -125,6 +128,13 @@ class Network:
     def answering(self) -> nn.Module:
         """The module from features to probabilities or values, for export."""
         return _Answer(self.module, self.told).eval()
+
+
+def _begin(module: nn.Module, weights: dict[str, torch.Tensor]) -> str:
+    fresh = begun(module, weights)
+    return f"Begins with {len(module.state_dict()) - len(fresh)} tensors that were there" + (
+        f"; anew: {', '.join(fresh[:5])}{' …' if len(fresh) > 5 else ''}." if fresh else "."
+    )
 
 
 def told_of(lesson: Lesson) -> dict[str, Any]:

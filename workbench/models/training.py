@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.compute import check_workers
 from workbench.core import Context, Invalid, new_id
-from workbench.documents import documents, graph_at
+from workbench.documents import documents, find_weights, graph_at
 from workbench.graphs import Graph
 
 from . import metrics
@@ -49,6 +49,10 @@ def train_model(
     settings = checked_settings(given.estimator, settings)
     prepared = prepare(ctx, given)
     lesson = prepared.lesson(ctx.job, prepared.graph(ctx.job, graph), epochs, settings)
+    from safetensors.torch import load_file
+
+    if lesson.graph is not None and (begin := find_weights(ctx, lesson.graph)) is not None:
+        lesson = replace(lesson, weights=load_file(begin))
     ctx.job.progress(0.1, f"training {given.estimator}")
     fitted: Estimator
     if workers > 1:

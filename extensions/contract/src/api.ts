@@ -4520,7 +4520,7 @@ export interface components {
              * Group
              * @enum {string}
              */
-            group: "ends" | "dense" | "convolution" | "pooling" | "normalisation" | "activation" | "regularisation" | "recurrent" | "attention" | "embedding" | "shape" | "join";
+            group: "ends" | "dense" | "convolution" | "pooling" | "normalisation" | "activation" | "regularisation" | "recurrent" | "attention" | "embedding" | "shape" | "join" | "operation";
             /** Meaning */
             meaning: string;
             /** Name */
@@ -5445,10 +5445,15 @@ export interface components {
             /** Name */
             name: string;
             /**
+             * Shortest
+             * @default 1
+             */
+            shortest: number;
+            /**
              * Type
              * @enum {string}
              */
-            type: "integer" | "integers" | "number" | "boolean" | "choice";
+            type: "integer" | "integers" | "number" | "boolean" | "choice" | "arguments";
             /**
              * Unit
              * @default

@@ -541,7 +541,7 @@ function endless(groups: ReadonlyMap<string, GraphGroup>, group: GraphGroup): bo
 function put(map: Held, name: string, value: unknown): void {
   if (value === undefined) {
     map.delete(name);
-  } else if (JSON.stringify(map.get(name)) !== JSON.stringify(value)) {
+  } else if (JSON.stringify(counted(map.get(name))) !== JSON.stringify(value)) {
     map.set(name, value);
   }
 }
@@ -557,8 +557,24 @@ function mapField(value: unknown, name: string): string {
   return typeof found === 'string' ? found : '';
 }
 
+/** As JSON: whole numbers of 64 bits, as a kernel may write them, become the nearest it has. */
+function counted(value: unknown): unknown {
+  if (value instanceof Y.AbstractType) {
+    return counted(value.toJSON());
+  }
+  if (typeof value === 'bigint') {
+    return Number(value);
+  }
+  if (Array.isArray(value)) {
+    return value.map(counted);
+  }
+  return typeof value === 'object' && value !== null
+    ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, counted(each)]))
+    : value;
+}
+
 function plainRecord(value: unknown): Record<string, Json> {
-  const plain: unknown = value instanceof Y.Map ? value.toJSON() : value;
+  const plain = counted(value);
   return typeof plain === 'object' && plain !== null && !Array.isArray(plain)
     ? (plain as Record<string, Json>)
     : {};

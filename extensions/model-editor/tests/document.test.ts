@@ -238,3 +238,16 @@ test('a parameter without value has its default again; a later schema may not be
   document.doc.getMap('meta').set('schema', 2);
   assert.equal(document.newer, true);
 });
+
+test('whole numbers of 64 bits are read as numbers', () => {
+  const { a, b, meet } = pair();
+  const id = a.addNode('operation', [0, 0]);
+  a.setParam(id, 'arguments', [1]);
+  const params = (a.doc.getMap('nodes').get(id) as Y.Map<Y.Map<unknown>>).get('params')!;
+  params.set('arguments', [{ in: 0 }, 9007199254740993n]);
+  meet();
+  const read = b.graph.get().nodes.get(id)!.params.arguments;
+  assert.deepEqual(read, [{ in: 0 }, 9007199254740992]);
+  b.setParam(id, 'arguments', [2]);
+  assert.deepEqual(b.graph.get().nodes.get(id)!.params.arguments, [2]);
+});

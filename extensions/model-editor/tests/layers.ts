@@ -9,6 +9,7 @@ export const parameter = (part: Partial<Parameter> & Pick<Parameter, 'name' | 't
   choices: [],
   unit: '',
   length: null,
+  shortest: 1,
   meaning: '',
   ...part
 });
@@ -40,6 +41,20 @@ export const LAYERS: Layer[] = [
     title: 'Sum',
     group: 'join',
     ports: [{ name: 'in', meaning: '', many: true, optional: false }]
+  }),
+  layer({
+    name: 'operation',
+    title: 'Function of torch',
+    group: 'operation',
+    ports: [{ name: 'in', meaning: '', many: true, optional: true }],
+    params: [
+      parameter({ name: 'function', type: 'choice', default: 'abs', choices: ['abs', 'pow', 'sum'] }),
+      parameter({ name: 'arguments', type: 'arguments', default: [{ in: 0 }] }),
+      parameter({ name: 'named', type: 'arguments', default: {} }),
+      parameter({ name: 'item', type: 'integer', default: -1 }),
+      parameter({ name: 'takes', type: 'arguments', default: [] }),
+      parameter({ name: 'gives', type: 'arguments', default: [{ rows: 1 }, 1] })
+    ]
   }),
   layer({ name: 'output', title: 'Target', group: 'ends', outputs: [] })
 ];

@@ -9,6 +9,7 @@ import {
   bytes,
   depths,
   hiddenIn,
+  kind,
   reaches,
   shape,
   targets,
@@ -16,7 +17,7 @@ import {
   whyNot
 } from '../src/state/graph.ts';
 import { outline } from '../src/state/outline.ts';
-import { parse } from '../src/state/params.ts';
+import { example, lines, near, parse, says, searched, written } from '../src/state/params.ts';
 import { rank } from '../src/state/search.ts';
 import { LAYERS, TABLE, parameter } from './layers.ts';
 
@@ -81,6 +82,7 @@ test('arrow keys go along the edges', () => {
 
 test('words for shapes, parameters and sizes', () => {
   assert.equal(shape(['B', 32]), 'B × 32');
+  assert.equal(shape([]), '[]');
   assert.equal(shape(undefined), '');
   const dense = TABLE.get('dense');
   const node = { id: 'x', layer: 'dense', params: {}, name: '', group: '' };
@@ -121,6 +123,140 @@ test('a field says a value, a default, or what is wrong', () => {
   assert.deepEqual(parse(kernel, '0, 1'), { wrong: 'least' });
   const pad = parameter({ name: 'pad', type: 'choice', choices: ['same', 'valid'] });
   assert.deepEqual(parse(pad, 'other'), { wrong: 'choice' });
+});
+
+test('a list may be as short as its parameter says', () => {
+  const size = parameter({ name: 'size', type: 'integers', minimum: 0, shortest: 0 });
+  assert.deepEqual(parse(size, '[]'), { value: [] });
+  assert.deepEqual(parse(size, '( )'), { value: [] });
+  assert.deepEqual(parse(size, '['), { wrong: 'wholes' });
+  assert.deepEqual(parse(size, '1 2 3 4 5 6 7 8 9'), { wrong: 'length' });
+  assert.equal(written(size, []), '[]');
+  assert.equal(written(size, [3, 4]), '3, 4');
+  assert.equal(written(size, undefined), '');
+  const kernel = parameter({ name: 'kernel', type: 'integers', minimum: 1 });
+  assert.deepEqual(parse(kernel, '[]'), { wrong: 'length' });
+  assert.deepEqual(parse({ ...kernel, length: 2 }, '[3]'), { wrong: 'length' });
+});
+
+test('arguments are JSON of one form', () => {
+  const places = parameter({ name: 'arguments', type: 'arguments', default: [{ in: 0 }] });
+  const fits = (text: string): void =>
+    assert.deepEqual(parse(places, text), { value: JSON.parse(text) }, text);
+  for (const text of [
+    '[]',
+    '[{"in": 0}, {"in": 511}, 2, -0.5, true, null, "mean", ""]',
+    '[{"rows": 4}, {"rows": -1, "plus": 2}]',
+    '[{"number": "-inf"}, {"number": "2.0"}, {"number": "NaN"}, {"number": "1e-05"}]',
+    '[{"type": "int64"}, {"device": "input"}, "bi,bj->ij"]',
+    '[[[[[1]]]]]'
+  ]) {
+    fits(text);
+  }
+  const ones = (count: number): string => `[${Array.from({ length: count }, () => 1).join()}]`;
+  const part = (text: string): unknown => {
+    const found = parse(places, `[1, ${text}]`);
+    return 'wrong' in found && found.wrong === 'argument' ? found.part : found;
+  };
+  for (const text of [
+    '{"in": -1}',
+    '{"in": 512}',
+    '{"in": 0.5}',
+    '{"in": true}',
+    '{"in": 0, "plus": 1}',
+    '{"plus": 1}',
+    '{"rows": 2147483648}',
+    '{"rows": 1, "plus": "1"}',
+    '{"number": "two"}',
+    '{"number": ""}',
+    '{"number": 2}',
+    '{"type": "complex64"}',
+    '{"device": "cuda"}',
+    '{"__proto__": 1}',
+    '{}'
+  ]) {
+    assert.equal(part(text), text);
+  }
+  assert.equal(part('[[{"in": "0"}]]'), '{"in": "0"}');
+  const long = parse(places, `[{"no": [${ones(100)}]}]`);
+  assert.ok('wrong' in long && long.part?.length === 60);
+  assert.deepEqual(parse(places, '["mean", "a;b"]'), { wrong: 'word', part: 'a;b' });
+  assert.deepEqual(parse(places, '[1, 2'), { wrong: 'json' });
+  assert.deepEqual(parse(places, "['a']"), { wrong: 'json' });
+  assert.deepEqual(parse(places, '2'), { wrong: 'list' });
+  assert.deepEqual(parse(places, '{"in": 0}'), { wrong: 'list' });
+  // The browser would make it 9007199254740992.
+  assert.deepEqual(parse(places, '[9007199254740993]'), { wrong: 'large' });
+  assert.deepEqual(parse(places, '[1e400]'), { wrong: 'large' });
+  assert.deepEqual(parse(places, '[[[[[[1]]]]]]'), { wrong: 'much' });
+  fits(ones(511));
+  assert.deepEqual(parse(places, ones(512)), { wrong: 'much' });
+  assert.deepEqual(parse(places, ' '), { value: undefined });
+});
+
+test('named arguments are a map of them', () => {
+  const named = parameter({ name: 'named', type: 'arguments', default: {} });
+  assert.deepEqual(parse(named, '{"dim": [1, 2], "in": 0}'), { value: { dim: [1, 2], in: 0 } });
+  assert.deepEqual(parse(named, '{}'), { value: {} });
+  assert.deepEqual(parse(named, '[]'), { wrong: 'map' });
+  assert.deepEqual(parse(named, 'null'), { wrong: 'map' });
+  assert.deepEqual(parse(named, '{"Dim": 1}'), { wrong: 'name', part: 'Dim' });
+  assert.deepEqual(parse(named, '{"dim": {"dim": 1}}'), { wrong: 'argument', part: '{"dim": 1}' });
+  assert.equal(example(named), '{"dim": 1}');
+});
+
+test('arguments stand in their field as JSON, and are not written anew while they say the same', () => {
+  const places = parameter({ name: 'arguments', type: 'arguments', default: [{ in: 0 }] });
+  const value = [{ in: 0 }, [1, 'a'], { rows: 1, plus: 2 }];
+  assert.equal(written(places, value), '[{"in": 0}, [1, "a"], {"rows": 1, "plus": 2}]');
+  assert.deepEqual(parse(places, written(places, value)), { value });
+  assert.equal(written(places, undefined), '');
+  assert.ok(says(places, '[ {"in":0},\n 2 ]', [{ in: 0 }, 2]));
+  assert.ok(!says(places, '[2', [2]));
+  assert.ok(!says(places, '[3]', [2]));
+  const kernel = parameter({ name: 'kernel', type: 'integers' });
+  assert.ok(says(kernel, '3,', 3), 'a comma stays, for more comes behind it');
+  assert.equal(lines('[1]'), 1);
+  assert.equal(lines('a\nb\n'), 3);
+  assert.equal(lines('a'.repeat(40)), 2);
+  assert.equal(lines('\n'.repeat(400)), 12);
+});
+
+test('many choices are found by a few letters', () => {
+  const choices = ['abs', 'add', 'log', 'log10', 'logit', 'xlogy', ...Array.from({ length: 20 }, (_, at) => `f${at}`)];
+  const many = parameter({ name: 'function', type: 'choice', choices });
+  assert.ok(searched(many));
+  assert.ok(!searched({ ...many, choices: choices.slice(0, 20) }));
+  assert.deepEqual(parse(many, 'log'), { value: 'log' });
+  assert.deepEqual(parse(many, 'lo'), { wrong: 'choice' });
+  assert.deepEqual(near(many, ' Lo'), ['log', 'log10', 'logit']);
+  assert.deepEqual(near(many, 'gy'), ['xlogy']);
+  assert.deepEqual(near(many, 'zz'), []);
+});
+
+test('a function is called by its own name, with what it is given', () => {
+  const layer = TABLE.get('operation');
+  const node = { id: 'x', layer: 'operation', params: {}, name: '', group: '' };
+  assert.equal(kind(node, layer), 'abs');
+  assert.equal(brief(node, layer), 'in 0');
+  const pow = {
+    ...node,
+    params: {
+      function: 'pow',
+      arguments: [{ in: 0 }, { number: '2.0' }, { rows: 1, plus: 2 }, [1, null]],
+      named: { dtype: { type: 'int64' } },
+      item: 1,
+      gives: [1, 2, 3]
+    }
+  };
+  assert.equal(kind(pow, layer), 'pow');
+  assert.equal(brief(pow, layer), 'in 0, 2.0, rows 1 plus 2, [1, null], dtype int64, item 1');
+  const long = { ...node, params: { arguments: Array.from({ length: 500 }, () => 1) } };
+  assert.equal(brief(long, layer).length, 60);
+  assert.equal(kind({ ...node, layer: 'dense' }, TABLE.get('dense')), 'Dense');
+  assert.equal(kind({ ...node, layer: 'later' }, undefined), 'later');
+  // What no form of this Studio wrote is no reason to show nothing.
+  assert.equal(brief({ ...node, params: { arguments: 'x', named: [1], item: '0' } }, layer), '');
 });
 
 test('a part is put into another document, with new ids and its own edges only', () => {

@@ -9,6 +9,8 @@ from .kinds import Kind, Params, axis, layer, size, whole, whole_each
 
 def _flatten(given: Given, p: Params) -> Worked:
     x = given.x
+    if len(x.dims) < 2:
+        raise Misfit("at least 2 dimensions", "Use a reshape with size=[1].")
     return Worked(
         {"out": Tensor((x.dims[0], x.numbers), x.dtype, values=x.values)},
         Method(Into(), "flatten", (1,)),

@@ -6,13 +6,14 @@ from typing import Any
 from ..arguments import number_said, sizes_said
 from ..dims import UNKNOWN, Dim, product, total
 from ..layers.operation import BROADCAST, FUNCTIONS, WHOLE
-from ..tensors import TYPES, Tensor
+from ..tensors import TYPES, Rows, Tensor
 from .rules import Operation, Unread
 
 _CALLED = {
     "_to_copy": "to",
     "_softmax": "softmax",
     "_log_softmax": "log_softmax",
+    "numpy_T": "t",
     "view": "reshape",
     "_unsafe_view": "reshape",
 }
@@ -114,7 +115,7 @@ def sizes_of_value(value: Any) -> Tensor:
 
 def dim_of(size: Any) -> Dim:
     """A size that may follow from the number of rows."""
-    if isinstance(size, int):
+    if isinstance(size, int | str):
         return size
     expression = size.node.expr
     symbols = sorted(expression.free_symbols, key=str)
@@ -139,6 +140,8 @@ def _said(value: Any, into: list[Operation]) -> Any:
             return {"in": into.index(value)}
         case None | bool() | str():
             return value
+        case Rows(times=times, plus=plus):
+            return {"rows": times, "plus": plus} if plus else {"rows": times}
         case int() | float():
             return number_said(value)
         case list() | tuple():

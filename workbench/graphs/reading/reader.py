@@ -39,6 +39,7 @@ from .rules import (
     tensor_of,
     whole,
 )
+from .traces import Trace, says_rows
 
 if TYPE_CHECKING:
     import torch
@@ -57,11 +58,13 @@ class Read:
 
     Attributes:
         graph: Its architecture.
-        weights: What it learned, float32 and int64, by the names of the built graph's `state_dict`.
+        weights: What it learned, by the names of the built graph's `state_dict`.
+        takes: Which of what goes into the module its input nodes are, in the order of their ids.
     """
 
     graph: Graph
     weights: "dict[str, torch.Tensor]"
+    takes: tuple[int, ...]
 
 
 def read_module(
@@ -105,7 +108,7 @@ def read_module(
                 f"torch.export cannot take this module: {first.strip().rstrip('.')[:300]}.",
                 hint="Its forward may not branch on numbers, and takes any number of rows.",
             ) from error
-        read = _read(program, module, name)
+        read = read_program(program, module, name)
         _check(read, module, given)
     finally:
         for each, training in before.items():
@@ -113,8 +116,44 @@ def read_module(
     return read
 
 
-def _read(program: Any, module: "nn.Module", name: str) -> Read:
-    """A program as a graph; what no layer and no function computes, by what it is made of."""
+def read_exported(program: Any, name: str = "network") -> Read:
+    """The graph of a program that `torch.export` made, with the rows that it was made for.
+
+    Args:
+        program: A `torch.export.ExportedProgram` with its example inputs.
+        name: What the graph is called.
+
+    Raises:
+        Invalid: It has no example, or a part that no layer and no function computes.
+        Limited: It has more than 5,000 operations.
+    """
+    if program.example_inputs is None or program.example_inputs[1]:
+        raise Invalid(
+            "This program has no example of what goes into it, or takes some by name.",
+            hint="Export the module again, with positional inputs.",
+        )
+    module = program.module()
+    read = read_program(program, module, name)
+    _check(read, module, tuple(program.example_inputs[0]))
+    return read
+
+
+def read_program(program: Any, module: "nn.Module", name: str) -> Read:
+    """The graph of a program of torch, which nobody has compared yet.
+
+    What no layer and no function computes is read by what it is made of.
+
+    Args:
+        program: A `torch.export.ExportedProgram`, or a `Trace`.
+        module: Where it comes from: its submodules become groups.
+        name: What the graph is called.
+
+    Raises:
+        Invalid: It has a part that no layer and no function computes.
+        Limited: It has more than 5,000 operations.
+    """
+    if isinstance(program, Trace):
+        return _Reader(program, module).read(name)
     if any(_is_mutable(node) and _is_view(node.args[0]) for node in program.graph.nodes):
         program = program.run_decompositions({})  # without changes in place
     for _ in range(DEEPEST):
@@ -139,11 +178,7 @@ def _made_of(operations: set[Any]) -> dict[Any, Any]:
 def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -> None:
     import torch
 
-    data = read.graph.data
-    built = build(read.graph, data.get("features", 1), data.get("outputs", 1)).eval()
-    built.load_state_dict(read.weights, strict=True)
-    takes = [str(each.target) for each in built.graph.nodes if each.op == "placeholder"]
-    order = {id: place for place, id in enumerate(_entrances(read.graph.nodes))}
+    built = _built(read)
     drawn = torch.Generator().manual_seed(0)
     shown = tuple(
         torch.randn(each.shape, generator=drawn).to(each) if each.is_floating_point() else each
@@ -151,26 +186,74 @@ def _check(read: Read, module: "nn.Module", given: "tuple[torch.Tensor, ...]") -
     )
     with torch.no_grad():
         for rows in (given, shown):
-            wanted = module(*rows)
-            came = built(*(rows[order[id]].cpu() for id in takes))
-            _compare(wanted, came)
+            answer = module(*rows)
+            wanted = answer if isinstance(answer, torch.Tensor) else next(iter(answer))
+            _compare(wanted, built, tuple(each.cpu() for each in rows), CLOSE)
 
 
-def _compare(wanted: Any, came: "torch.Tensor") -> None:
+def compare(
+    read: Read, given: "Sequence[torch.Tensor]", wanted: "torch.Tensor", close: float
+) -> None:
+    """Return if a graph with its weights answers as it should.
+
+    Args:
+        read: The graph.
+        given: What goes in, in the order in which the module takes it.
+        wanted: What should come out.
+        close: How far it may be, beside the largest number that should.
+
+    Raises:
+        Invalid: It does not.
+    """
     import torch
 
-    wanted = wanted if isinstance(wanted, torch.Tensor) else next(iter(wanted))
-    wanted, far = wanted.cpu(), float("inf")
-    if came.shape == wanted.shape and came.dtype == wanted.dtype:
-        one, other = came.double(), wanted.double()
-        same = (one == other) | (one.isnan() & other.isnan())
-        far = torch.where(same, 0.0, (one - other).abs()).amax().item() if one.numel() else 0.0
-        finite = other[other.isfinite()].abs()
-        largest = finite.amax().item() if finite.numel() else 0.0
-    if not far <= CLOSE * max(1.0, largest):
+    with torch.no_grad():
+        _compare(wanted, _built(read), given, close)
+
+
+def _built(read: Read) -> "Callable[..., torch.Tensor]":
+    """What a graph computes, of what goes in in the order in which the module takes it."""
+    built = build(read.graph, *sizes_of_ends(read.graph)).eval()
+    built.load_state_dict(read.weights, strict=True)
+    return lambda *given: built(*(given[place] for place in read.takes))
+
+
+def sizes_of_ends(graph: Graph) -> tuple[int, int]:
+    """How many numbers a row has and the target needs, as the graph says; 1 if it does not."""
+    return int(graph.data.get("features") or 1), int(graph.data.get("outputs") or 1)
+
+
+def _compare(
+    wanted: "torch.Tensor",
+    built: "Callable[..., torch.Tensor]",
+    given: "Sequence[torch.Tensor]",
+    close: float,
+) -> None:
+    import torch
+
+    hint = "Please tell us which module it was; until then it cannot be read."
+    try:
+        came, wanted = built(*given), wanted.cpu()
+    except (RuntimeError, IndexError) as error:  # as torch says that sizes or places do not fit
+        first = str(error).strip().partition("\n")[0].rstrip(".")[:200]
+        raise Invalid(f"What was read of this module does not run: {first}.", hint=hint) from error
+    if (came.shape, came.dtype) != (wanted.shape, wanted.dtype):
+        raise Invalid(
+            f"What was read of this module answers {came.dtype} {list(came.shape)}, "
+            f"and it {wanted.dtype} {list(wanted.shape)}.",
+            hint=hint,
+        )
+    if not came.numel():
+        return
+    one, other = came.double(), wanted.double()
+    same = (one == other) | (one.isnan() & other.isnan())
+    far = torch.where(same, 0.0, (one - other).abs()).amax().item()
+    finite = other[other.isfinite()].abs()
+    largest = finite.amax().item() if finite.numel() else 0.0
+    if not far <= close * max(1.0, largest):
         raise Invalid(
             f"What was read of this module answers otherwise than it does, by {far:.2g}.",
-            hint="Please tell us which module it was; until then it cannot be read.",
+            hint=hint,
         )
 
 
@@ -188,6 +271,8 @@ class _Reader:
         self._weights: dict[str, Any] = {}
         self._known: dict[tuple[str, str], Tensor] = {}
         """What comes out of the nodes."""
+        self._places: dict[str, int] = {}
+        """Of the input nodes: which of what goes in they are."""
         self._values: dict[Any, tuple[str, str]] = {}
         self._reasons: dict[Any, list[str]] = {}
         self._blocks: dict[str, tuple[str, str] | None] = {}
@@ -240,8 +325,8 @@ class _Reader:
                 f"No layer computes {'; '.join(told[:5])}{rest}.",
                 hint="Replace those parts by layers of the palette, and read it again.",
             ) from unread
-        data = self._table(answers[0], last)
         self._prune(last)
+        data = self._table(answers[0], last)
         graph = Graph(
             name=name,
             nodes=self._nodes,
@@ -250,7 +335,8 @@ class _Reader:
             layout=laid_out(self._nodes, self._edges, self._groups),
             data=data,
         )
-        return Read(graph, self._weights)
+        takes = tuple(self._places[id] for id in sorted(_entrances(self._nodes)))
+        return Read(graph, self._weights, takes)
 
     # ---- ends ----------------------------------------------------------------------------
 
@@ -271,7 +357,9 @@ class _Reader:
             made = Made("image_input", image)
         elif rows and len(sizes) == 1 and words:
             made = Made("text_input", {"length": sizes[0], "vocabulary": words})
-        self._values[node] = self._add(node.name, made, Incoming({})), "out"
+        called = node.meta.get("called", node.name)
+        id = self._add(called, made, Incoming({}))
+        self._values[node], self._places[id] = (id, "out"), len(self._places)
 
     def _words(self, node: Operation) -> int:
         """How large the vocabulary is, where whole numbers are words."""
@@ -283,6 +371,10 @@ class _Reader:
     def _table(self, answer: Operation, id: str) -> dict[str, Any]:
         """Where a row goes in and one dense layer answers, both ends are a table's."""
         entrances = _entrances(self._nodes)
+        if not entrances:
+            raise Invalid(
+                "The answer does not depend on what goes in.", hint="A graph computes something."
+            )
         first, last = self._nodes[entrances[0]], self._nodes[id]
         if len(entrances) > 1 or self._known[entrances[0], "out"].dims[:1] != ("B",):
             return {}
@@ -302,12 +394,12 @@ class _Reader:
         sources: dict[str, list[str]] = {id: [] for id in self._nodes}
         for edge in self._edges.values():
             sources[edge.target].append(edge.source)
-        kept, left = set(_entrances(self._nodes)), deque([answer])
+        kept, left = {answer}, deque([answer])
         while left:
-            id = left.popleft()
-            if id not in kept or id == answer:
-                kept.add(id)
-                left.extend(each for each in sources[id] if each not in kept)
+            for each in sources[left.popleft()]:
+                if each not in kept:
+                    kept.add(each)
+                    left.append(each)
         self._nodes = {id: node for id, node in self._nodes.items() if id in kept}
         self._edges = {id: edge for id, edge in self._edges.items() if edge.target in kept}
         self._weights = {
@@ -358,7 +450,7 @@ class _Reader:
         """The node of the layer that computes an operation."""
         if op in RESHAPES:
             return self._new(node, self._reshaped(node, tensor_of(given)))
-        if op not in RULES:
+        if op not in RULES or says_rows([node.args, node.kwargs]):
             raise Unread(self._said(node))
         try:
             return self._new(node, RULES[op](given))
@@ -519,10 +611,10 @@ class _Reader:
 
     def _reshaped(self, node: Operation, source: Operation) -> Made:
         shape = sizes_of(node)
-        if not shape or shape[0] != sizes_of(source)[0] or not all(map(whole, shape[1:])):
+        if not shape or shape[:1] != sizes_of(source)[:1] or not all(map(whole, shape[1:])):
             raise Unread(f"{self._said(node)} of rows")
         sizes = [int(each) for each in shape[1:]]
-        if len(sizes) == 1:
+        if len(sizes) == 1 and len(sizes_of(source)) > 1:
             return Made("flatten", {}, [("in", source)])
         return Made("reshape", {"size": sizes}, [("in", source)])
 
@@ -577,6 +669,8 @@ class _Reader:
             )
             if rule is None or not has(self._module, path):
                 continue
+            if type(self._module.get_submodule(path)).__name__ != str(kind).rpartition(".")[2]:
+                continue  # of a program that was kept only the weights are there
             if key not in self._blocks:
                 try:
                     self._blocks[key] = self._block(key, path, rule)

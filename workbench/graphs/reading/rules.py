@@ -41,6 +41,14 @@ def sizes_of(node: Any) -> list[Any]:
     return [each if whole(each) else str(each) for each in node.meta["val"].shape]
 
 
+def weight_sizes(weight: Operation) -> tuple[int, ...]:
+    """The sizes of what may be a weight: those follow from nothing."""
+    sizes = weight.meta["val"].shape
+    if not all(map(whole, sizes)):
+        raise Unread("weights that are computed")
+    return tuple(int(each) for each in sizes)
+
+
 def whole(size: Any) -> bool:
     return isinstance(size, int)
 
@@ -85,7 +93,7 @@ def _joined(layer: str) -> Callable[[Given], Made]:
 
 
 def _linear(given: Given) -> Made:
-    units = int(given["weight"].meta["val"].shape[0])
+    units = weight_sizes(given["weight"])[0]
     return Made(
         "dense",
         {"units": units, "bias": given["bias"] is not None},
@@ -96,12 +104,12 @@ def _linear(given: Given) -> Made:
 
 def _conv(n: int) -> Callable[[Given], Made]:
     def made(given: Given) -> Made:
-        shape = given["weight"].meta["val"].shape
+        shape = weight_sizes(given["weight"])
         return Made(
             f"conv{n}d",
             {
-                "channels": int(shape[0]),
-                "kernel": _short([int(each) for each in shape[2:]]),
+                "channels": shape[0],
+                "kernel": _short(list(shape[2:])),
                 **{each: _short(given[each]) for each in ("stride", "padding", "dilation")},
                 "groups": given["groups"],
                 "bias": given["bias"] is not None,
@@ -116,12 +124,12 @@ def _conv(n: int) -> Callable[[Given], Made]:
 def _transposed(given: Given) -> Made:
     if given["groups"] != 1 or _short(given["dilation"]) != 1:
         raise Unread("a transposed convolution with groups or dilation")
-    shape = given["weight"].meta["val"].shape
+    shape = weight_sizes(given["weight"])
     return Made(
         "conv_transpose2d",
         {
-            "channels": int(shape[1]),
-            "kernel": _short([int(each) for each in shape[2:]]),
+            "channels": shape[1],
+            "kernel": _short(list(shape[2:])),
             **{each: _short(given[each]) for each in ("stride", "padding", "output_padding")},
             "bias": given["bias"] is not None,
         },
@@ -230,7 +238,7 @@ def _concat(given: Given) -> Made:
 def _embedding(given: Given) -> Made:
     if given["padding_idx"] not in (-1, 0):
         raise Unread(f"an embedding with padding_idx={given['padding_idx']}")
-    units = int(given["weight"].meta["val"].shape[1])
+    units = weight_sizes(given["weight"])[1]
     return Made(
         "embedding",
         {"units": units, "padding": given["padding_idx"] == 0},
@@ -263,7 +271,7 @@ def _elu(given: Given) -> Made:
 
 
 def _prelu(given: Given) -> Made:
-    shared = int(given["weight"].meta["val"].shape[0]) == 1
+    shared = weight_sizes(given["weight"])[0] == 1
     return Made("prelu", {"shared": shared}, [("in", given["self"])], {"weight": given["weight"]})
 
 
@@ -286,7 +294,7 @@ def _recurrent(layer: str, **params: Any) -> Callable[[Given], Made]:
         return Made(
             layer,
             {
-                "hidden": int(weights[1].meta["val"].shape[1]),
+                "hidden": weight_sizes(weights[1])[1],
                 "layers": given["num_layers"],
                 "bidirectional": given["bidirectional"],
                 "dropout": float(given["dropout"]) if given["num_layers"] > 1 else 0.0,

@@ -2,6 +2,7 @@
 
 import { ancestors, type Ends, type Graph, type GraphNode } from '../document.ts';
 import type { Json, Layer, NodeMeaning, Parameter } from '../wire.ts';
+import { brief as told, clipped, isList, isMap } from './arguments.ts';
 
 export type Layers = ReadonlyMap<string, Layer>;
 type Wired = Pick<Graph, 'nodes' | 'edges'>;
@@ -201,9 +202,9 @@ export function members(graph: Pick<Graph, 'nodes' | 'groups'>, group: string): 
   );
 }
 
-/** `B × 32`; empty if nothing is known. */
+/** `B × 32`; `[]` of one number alone, empty if nothing is known. */
 export function shape(axes: readonly (number | string)[] | undefined): string {
-  return axes ? axes.map(axis => (typeof axis === 'number' ? String(axis) : axis)).join(' × ') : '';
+  return axes?.length === 0 ? '[]' : (axes?.map(String).join(' × ') ?? '');
 }
 
 /** The shapes that leave a node; with their names if there are several. */
@@ -224,13 +225,41 @@ export function say(value: unknown): string {
     return '';
   }
   if (Array.isArray(value)) {
-    return value.map(each => say(each)).join(', ');
+    return value.length > 0 ? value.map(each => say(each)).join(', ') : '[]';
   }
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+/** The layer that is whichever function of torch its node says. */
+const OPERATION = 'operation';
+
+function named(node: GraphNode, layer: Layer, name: string): unknown {
+  const parameter = layer.params.find(each => each.name === name);
+  return parameter && setting(node, parameter);
+}
+
+/** What kind of layer a node is, for people: the layer's title, or the function it is. */
+export function kind(node: GraphNode, layer: Layer | undefined): string {
+  const own = layer?.name === OPERATION ? say(named(node, layer, 'function')) : '';
+  return own || (layer?.title ?? node.layer);
+}
+
+/** `in 0, 2, dim 1`: what a function is given. */
+function given(node: GraphNode, layer: Layer): string {
+  const [places, names, item] = ['arguments', 'named', 'item'].map(name => named(node, layer, name));
+  const all = [
+    ...(isList(places) ? places.map(told) : []),
+    ...(isMap(names) ? Object.entries(names).map(([name, each]) => `${name} ${told(each)}`) : []),
+    ...(typeof item === 'number' && item >= 0 ? [`item ${item}`] : [])
+  ];
+  return clipped(all.join(', '));
+}
+
 /** What stands on a node of its parameters: those that somebody set, else the first. */
 export function brief(node: GraphNode, layer: Layer | undefined): string {
+  if (layer?.name === OPERATION) {
+    return given(node, layer);
+  }
   const all = layer?.params ?? [];
   const told = all.filter(each => each.name in node.params);
   const shown = told.length > 0 ? told : all.filter(each => say(each.default) !== '').slice(0, 1);

@@ -27,7 +27,7 @@ import {
 import type { Ends, Place } from '../document.ts';
 import { Connection } from './line.tsx';
 import { paced } from '../pace.ts';
-import { beside, called, members, shapes, whyNot, type Direction } from '../state/graph.ts';
+import { beside, called, kind, members, shapes, whyNot, type Direction } from '../state/graph.ts';
 import { Drawing, groupOf, type Drawn, type Line } from '../state/drawing.ts';
 import { size, time } from '../tokens.ts';
 import { painted, useHere, useStore } from './here.ts';
@@ -308,7 +308,7 @@ export function Canvas(): JSX.Element {
     if (node) {
       const told = session.room.meaning.get().nodes.get(id);
       session.say(
-        [called(node), layers?.get(node.layer)?.title ?? node.layer, shapes(told), told?.problem]
+        [called(node), kind(node, layers?.get(node.layer)), shapes(told), told?.problem]
           .filter(Boolean)
           .join(', ')
       );

@@ -1,6 +1,6 @@
 /** A labelled control of a form, and what is wrong with what it says. */
 
-import { cloneElement, useId, type JSX, type ReactElement } from 'react';
+import { cloneElement, useId, type InputHTMLAttributes, type JSX, type ReactElement } from 'react';
 
 interface Control {
   id?: string;
@@ -36,5 +36,31 @@ export function Field({
         </p>
       )}
     </div>
+  );
+}
+
+/** One of many choices, found by a few letters of it. */
+export function Searched({
+  choices,
+  ...rest
+}: InputHTMLAttributes<HTMLInputElement> & { choices: readonly string[] }): JSX.Element {
+  const list = useId();
+  return (
+    <>
+      <input
+        {...rest}
+        list={list}
+        autoComplete="off"
+        spellCheck={false}
+        autoCapitalize="off"
+        // What is typed replaces what was chosen: the browser lists only what is like it.
+        onFocus={event => event.target.select()}
+      />
+      <datalist id={list}>
+        {choices.map(choice => (
+          <option key={choice} value={choice} />
+        ))}
+      </datalist>
+    </>
   );
 }

@@ -4,7 +4,7 @@ import { memo, type JSX } from 'react';
 import { Handle, Position, type NodeProps } from '@xyflow/react';
 import type { Watcher } from '../session.ts';
 import { portLeft, type CardNode, type FoldNode, type FrameNode } from '../state/drawing.ts';
-import { brief, called, shapes, short } from '../state/graph.ts';
+import { brief, called, kind, shapes, short } from '../state/graph.ts';
 import { painted, useHere } from './here.ts';
 
 function Watchers({ of }: { of: readonly Watcher[] | undefined }): JSX.Element | null {
@@ -17,6 +17,11 @@ function Watchers({ of }: { of: readonly Watcher[] | undefined }): JSX.Element |
       ))}
     </div>
   ) : null;
+}
+
+function Amount({ of }: { of: number }): JSX.Element {
+  const { words } = useHere();
+  return <span>{words._n('%2 parameter', '%2 parameters', of, short(of))}</span>;
 }
 
 export const Card = memo(function Card({ id, data, selected }: NodeProps<CardNode>): JSX.Element {
@@ -39,7 +44,7 @@ export const Card = memo(function Card({ id, data, selected }: NodeProps<CardNod
       <Watchers of={watchers} />
       <div className="nx-GraphNode-head">
         <strong title={id}>{called(node)}</strong>
-        <span>{layer?.title ?? node.layer}</span>
+        <span>{kind(node, layer)}</span>
       </div>
       <div className="nx-GraphNode-params">{brief(node, layer) || ' '}</div>
       <div className="nx-GraphNode-foot">
@@ -53,7 +58,7 @@ export const Card = memo(function Card({ id, data, selected }: NodeProps<CardNod
             {problem}
           </span>
         ) : meaning?.parameters ? (
-          <span>{words.__('%1 parameters', short(meaning.parameters))}</span>
+          <Amount of={meaning.parameters} />
         ) : null}
       </div>
       {ports.inputs.map((name, at, all) => (
@@ -143,7 +148,7 @@ export const Fold = memo(function Fold({ data, selected }: NodeProps<FoldNode>):
       </div>
       <div className="nx-GraphNode-foot">
         <span>{words._n('%1 layer', '%1 layers', count)}</span>
-        {parameters > 0 && <span>{words.__('%1 parameters', short(parameters))}</span>}
+        {parameters > 0 && <Amount of={parameters} />}
         {problems > 0 && (
           <span className="nx-GraphNode-problem">
             <b aria-hidden="true">⚠ </b>

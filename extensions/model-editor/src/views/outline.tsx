@@ -2,7 +2,7 @@
 
 import { memo, useEffect, useMemo, useRef, useState, type JSX, type KeyboardEvent } from 'react';
 import type { NodeMeaning, Layer } from '../wire.ts';
-import { brief, called, shapes } from '../state/graph.ts';
+import { brief, called, kind, shapes } from '../state/graph.ts';
 import { outline, type Item } from '../state/outline.ts';
 import { Connections } from './connections.tsx';
 import { useHere, useStore } from './here.ts';
@@ -179,15 +179,15 @@ const Row = memo(
           <>
             <strong>{called(item.node)}</strong>{' '}
             <span>
-              {[layer?.title ?? item.node.layer, brief(item.node, layer), shapes(meaning)]
+              {[kind(item.node, layer), brief(item.node, layer), shapes(meaning)]
                 .filter(Boolean)
                 .join(' · ')}
             </span>
             {problem && (
-              <em>
+              <>
                 {' '}
-                {words.__('Problem: %1', problem)}
-              </em>
+                <em>{words.__('Problem: %1', problem)}</em>
+              </>
             )}
           </>
         )}

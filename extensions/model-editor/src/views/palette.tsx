@@ -21,7 +21,8 @@ export function groupTitle(group: string, words: Words): string {
     attention: words.__('Attention'),
     embedding: words.__('Embedding'),
     shape: words.__('Shape'),
-    join: words.__('Joining')
+    join: words.__('Joining'),
+    operation: words.__('Functions and tensors')
   };
   return known[group] ?? group;
 }

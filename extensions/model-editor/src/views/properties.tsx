@@ -1,15 +1,34 @@
 /** What is chosen, as a form: a layer's parameters, a group's name, what to do with several. */
 
-import { useEffect, useMemo, useRef, useState, type JSX } from 'react';
+import {
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type ChangeEvent,
+  type JSX,
+  type KeyboardEvent
+} from 'react';
 import type { GraphGroup, GraphNode } from '../document.ts';
 import { settled } from '../pace.ts';
 import { bytes, called, members, say, shape, short } from '../state/graph.ts';
-import { parse, written, type Wrong } from '../state/params.ts';
+import { DEEPEST, MOST } from '../state/arguments.ts';
+import {
+  LONGEST,
+  example,
+  lines,
+  near,
+  parse,
+  says,
+  searched,
+  written,
+  type Misfit
+} from '../state/params.ts';
 import { time } from '../tokens.ts';
 import type { Json, Parameter } from '../wire.ts';
 import type { Words } from '../words.ts';
 import { Connections } from './connections.tsx';
-import { Field } from './field.tsx';
+import { Field, Searched } from './field.tsx';
 import { useHere, useStore } from './here.ts';
 
 export function Properties(): JSX.Element {
@@ -286,13 +305,19 @@ function OfSeveral(): JSX.Element {
   );
 }
 
-/** What is written here, and what the document says when it says something new. */
-function useDraft(value: string): [string, (text: string) => void] {
+/** What is written here, and what the document says when it says something else. */
+function useDraft(
+  value: string,
+  means?: (text: string) => boolean
+): [string, (text: string) => void] {
   const [draft, setDraft] = useState(value);
   const [known, setKnown] = useState(value);
   if (known !== value) {
     setKnown(value);
-    setDraft(value);
+    // Whoever writes goes on where they are, though the document would write it otherwise.
+    if (!means?.(draft)) {
+      setDraft(value);
+    }
   }
   return [draft, setDraft];
 }
@@ -348,10 +373,10 @@ function ParamField(props: {
 }): JSX.Element {
   const { words } = useHere();
   const { parameter, value, disabled, onChange } = props;
-  const [draft, setDraft] = useDraft(written(value));
+  const [draft, setDraft] = useDraft(written(parameter, value), text => says(parameter, text, value));
   const later = useLater(onChange);
   const parsed = parse(parameter, draft);
-  const fallback = say(parameter.default);
+  const fallback = written(parameter, parameter.default as Json);
   const put = (text: string, now = false): void => {
     setDraft(text);
     const found = parse(parameter, text);
@@ -364,10 +389,43 @@ function ParamField(props: {
       later.flush();
     }
   };
+  const leave = (): void => {
+    later.flush();
+    if ('value' in parsed) {
+      setDraft(written(parameter, parsed.value));
+    }
+  };
   const label = parameter.unit ? `${parameter.name} (${parameter.unit})` : parameter.name;
-  const error = 'wrong' in parsed ? wrongly(parsed.wrong, parameter, words) : undefined;
+  const error = 'wrong' in parsed ? wrongly(parsed, parameter, draft, words) : undefined;
   const range = ranged(parameter, words);
   const hint = [parameter.meaning, range].filter(Boolean).join(' ');
+  const typed = {
+    value: draft,
+    placeholder: fallback,
+    disabled,
+    onBlur: leave,
+    onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => put(event.target.value),
+    onKeyDown: (event: KeyboardEvent) => {
+      if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
+        event.preventDefault();
+        leave();
+      }
+    }
+  };
+  if (parameter.type === 'arguments') {
+    return (
+      <Field label={label} hint={hint} error={error}>
+        <textarea {...typed} rows={lines(draft || fallback)} spellCheck={false} autoCapitalize="off" />
+      </Field>
+    );
+  }
+  if (searched(parameter)) {
+    return (
+      <Field label={label} hint={hint} error={error}>
+        <Searched {...typed} choices={parameter.choices} />
+      </Field>
+    );
+  }
   if (parameter.type === 'boolean' || parameter.type === 'choice') {
     const choices = parameter.type === 'boolean' ? ['true', 'false'] : parameter.choices;
     const called = (choice: string): string =>
@@ -391,23 +449,15 @@ function ParamField(props: {
   return (
     <Field label={label} hint={hint} error={error}>
       <input
-        value={draft}
+        {...typed}
         inputMode={parameter.type === 'integer' ? 'numeric' : parameter.type === 'number' ? 'decimal' : 'text'}
-        placeholder={fallback}
-        disabled={disabled}
-        onChange={event => put(event.target.value)}
-        onBlur={() => later.flush()}
-        onKeyDown={event => {
-          if (event.key === 'Enter') {
-            later.flush();
-          }
-        }}
       />
     </Field>
   );
 }
 
-function ranged({ type, minimum, maximum, choices }: Parameter, words: Words): string {
+function ranged(parameter: Parameter, words: Words): string {
+  const { type, minimum, maximum, choices, length, shortest } = parameter;
   const told: string[] = [];
   if (minimum !== null && maximum !== null) {
     told.push(words.__('From %1 to %2.', minimum, maximum));
@@ -419,10 +469,19 @@ function ranged({ type, minimum, maximum, choices }: Parameter, words: Words): s
   if (type === 'integers' && choices.length > 0) {
     told.push(words.__('Or: %1.', choices.join(', ')));
   }
+  if (type === 'integers' && length === null && shortest === 0) {
+    told.push(words.__('[] for none.'));
+  }
+  if (type === 'arguments') {
+    told.push(words.__('As JSON.'));
+  }
+  if (searched(parameter)) {
+    told.push(words.__('Write a few letters of it.'));
+  }
   return told.join(' ');
 }
 
-function wrongly(wrong: Wrong, parameter: Parameter, words: Words): string {
+function wrongly({ wrong, part }: Misfit, parameter: Parameter, text: string, words: Words): string {
   switch (wrong) {
     case 'whole':
       return words.__('This is no whole number; it is not sent.');
@@ -432,13 +491,49 @@ function wrongly(wrong: Wrong, parameter: Parameter, words: Words): string {
       return words.__('This is less than %1; it is not sent.', parameter.minimum);
     case 'most':
       return words.__('This is more than %1; it is not sent.', parameter.maximum);
-    case 'choice':
+    case 'choice': {
+      const like = searched(parameter) ? near(parameter, text) : [];
+      if (like.length > 0) {
+        return words.__('This is none of the choices, such as %1; it is not sent.', like.join(', '));
+      }
       return words.__('This is none of the choices; it is not sent.');
+    }
     case 'wholes':
       return words.__('Write whole numbers with commas between them; this is not sent.');
     case 'length':
       return parameter.length
         ? words.__('There must be %1 numbers; this is not sent.', parameter.length)
-        : words.__('There may be 8 numbers at most; this is not sent.');
+        : words.__('There must be %1 to %2 numbers; this is not sent.', parameter.shortest, LONGEST);
+    case 'json':
+      return words.__('This is no JSON, such as %1; it is not sent.', example(parameter));
+    case 'list':
+      return words.__('This is no list, such as %1; it is not sent.', example(parameter));
+    case 'map':
+      return words.__('These are no names with values, such as %1; this is not sent.', example(parameter));
+    case 'name':
+      return words.__(
+        '“%1” is no name of small letters, digits and _, a letter first and 32 at most; this is not sent.',
+        part
+      );
+    case 'word':
+      return words.__(
+        '“%1” is no word of letters, digits, spaces and _ , . > -, 64 at most; this is not sent.',
+        part
+      );
+    case 'argument':
+      return words.__(
+        '%1 is no argument: write a number, a word, true, false, null, a list, %2 or %3; this is not sent.',
+        part,
+        '{"in": 0}, {"rows": 1, "plus": 1}, {"number": "-inf"}, {"type": "int64"}',
+        '{"device": "input"}'
+      );
+    case 'large':
+      return words.__('So large a number is written as %1; this is not sent.', '{"number": "1e30"}');
+    case 'much':
+      return words.__(
+        'There may be %1 values at most, in lists %2 deep at most; this is not sent.',
+        MOST,
+        DEEPEST
+      );
   }
 }
