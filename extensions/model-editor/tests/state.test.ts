@@ -188,6 +188,9 @@ test('arguments are JSON of one form', () => {
   // The browser would make it 9007199254740992.
   assert.deepEqual(parse(places, '[9007199254740993]'), { wrong: 'large' });
   assert.deepEqual(parse(places, '[1e400]'), { wrong: 'large' });
+  const whole = '[{"in": 0}, 1, 0, 9223372036854775807, 2]';
+  assert.equal(written(places, JSON.parse(whole)), whole, 'a slice to the end');
+  assert.deepEqual(parse(places, whole), { value: JSON.parse(whole) });
   assert.deepEqual(parse(places, '[[[[[[1]]]]]]'), { wrong: 'much' });
   fits(ones(511));
   assert.deepEqual(parse(places, ones(512)), { wrong: 'much' });
@@ -210,6 +213,8 @@ test('arguments stand in their field as JSON, and are not written anew while the
   const value = [{ in: 0 }, [1, 'a'], { rows: 1, plus: 2 }];
   assert.equal(written(places, value), '[{"in": 0}, [1, "a"], {"rows": 1, "plus": 2}]');
   assert.deepEqual(parse(places, written(places, value)), { value });
+  assert.equal(written(places, [{ plus: 2, rows: 1 }]), '[{"rows": 1, "plus": 2}]');
+  assert.ok(says(places, '[{"rows": 1, "plus": 2}]', [{ plus: 2, rows: 1 }]));
   assert.equal(written(places, undefined), '');
   assert.ok(says(places, '[ {"in":0},\n 2 ]', [{ in: 0 }, 2]));
   assert.ok(!says(places, '[2', [2]));
@@ -251,6 +256,8 @@ test('a function is called by its own name, with what it is given', () => {
   };
   assert.equal(kind(pow, layer), 'pow');
   assert.equal(brief(pow, layer), 'in 0, 2.0, rows 1 plus 2, [1, null], dtype int64, item 1');
+  const slice = { ...node, params: { function: 'slice', arguments: [{ in: 0 }, 1, 0, 2 ** 63, 2] } };
+  assert.equal(brief(slice, layer), 'in 0, 1, 0, end, 2');
   const long = { ...node, params: { arguments: Array.from({ length: 500 }, () => 1) } };
   assert.equal(brief(long, layer).length, 60);
   assert.equal(kind({ ...node, layer: 'dense' }, TABLE.get('dense')), 'Dense');

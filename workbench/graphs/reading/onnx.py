@@ -96,7 +96,7 @@ def read_onnx(
         ways = [wide, inputs]
     for way in ways[:-1]:
         with suppress(Invalid):
-            return _read(content, module, way, place, name)
+            return _read(_opened(model, way), module, way, place, name)
     return _read(content, module, ways[-1], place, name)
 
 
@@ -143,6 +143,22 @@ def read_known(content: bytes, graph: Graph) -> Read | None:
     except (Invalid, RuntimeError, KeyError):
         return None
     return read
+
+
+def _opened(model: Any, inputs: list[Input]) -> bytes:
+    """The file for any number of rows, though it says one."""
+    import onnx
+
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    rows = {each.name for each in inputs if each.rows}
+    for each in opened.graph.input:
+        if each.name in rows:
+            each.type.tensor_type.shape.dim[0].dim_param = "rows"
+    for each in opened.graph.output:
+        each.type.tensor_type.ClearField("shape")
+    del opened.graph.value_info[:]
+    return bytes(opened.SerializeToString())
 
 
 def _read(

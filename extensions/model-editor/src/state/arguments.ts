@@ -8,6 +8,8 @@ import type { Json } from '../wire.ts';
 /** Lists in lists, and values in all of them. */
 export const DEEPEST = 5;
 export const MOST = 512;
+/** Where a slice ends that goes to the end, 2⁶³ - 1: the nearest number that a browser has. */
+const END = 2 ** 63;
 /** Letters of a part that is told. */
 const BRIEF = 60;
 
@@ -54,13 +56,13 @@ export function json(value: Json): string {
     return `[${value.map(json).join(', ')}]`;
   }
   if (isMap(value)) {
-    const all = Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${json(each)}`);
+    const all = entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${json(each)}`);
     return `{${all.join(', ')}}`;
   }
-  return JSON.stringify(value);
+  return value === END ? '9223372036854775807' : JSON.stringify(value);
 }
 
-/** For people who look, not change: `in 0`, `rows 1`, `-inf`. */
+/** For people who look, not change: `in 0`, `rows 1`, `-inf`, `end`. */
 export function brief(value: Json): string {
   if (isList(value)) {
     return `[${value.map(brief).join(', ')}]`;
@@ -69,11 +71,11 @@ export function brief(value: Json): string {
     const plain = value.number ?? value.type;
     return typeof plain === 'string'
       ? plain
-      : Object.entries(value)
+      : entries(value)
           .map(([name, each]) => `${name} ${brief(each)}`)
           .join(' ');
   }
-  return String(value);
+  return value === END ? 'end' : String(value);
 }
 
 export function clipped(text: string): string {
@@ -86,6 +88,12 @@ export function isMap(value: unknown): value is { readonly [key: string]: Json }
 
 export function isList(value: unknown): value is readonly Json[] {
   return Array.isArray(value);
+}
+
+/** A shared document keeps no order of them: the rows, then the others by their names. */
+export function entries(value: { readonly [key: string]: Json }): [string, Json][] {
+  const rank = ([name]: readonly [string, Json]): string => (name === 'rows' ? '' : name);
+  return Object.entries(value).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
 function misfit(value: Json, depth: number, left: { values: number }): Misfit | null {
@@ -102,7 +110,7 @@ function misfit(value: Json, depth: number, left: { values: number }): Misfit | 
   }
   if (typeof value === 'number') {
     // Beyond these the browser reads other numbers than were written.
-    return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? null : { wrong: 'large' };
+    return Math.abs(value) <= Number.MAX_SAFE_INTEGER || value === END ? null : { wrong: 'large' };
   }
   if (typeof value === 'string') {
     return WORD.test(value) ? null : { wrong: 'word', part: clipped(value) };

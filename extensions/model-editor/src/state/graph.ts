@@ -2,7 +2,7 @@
 
 import { ancestors, type Ends, type Graph, type GraphNode } from '../document.ts';
 import type { Json, Layer, NodeMeaning, Parameter } from '../wire.ts';
-import { brief as told, clipped, isList, isMap } from './arguments.ts';
+import { brief as told, clipped, entries, isList, isMap } from './arguments.ts';
 
 export type Layers = ReadonlyMap<string, Layer>;
 type Wired = Pick<Graph, 'nodes' | 'edges'>;
@@ -249,7 +249,7 @@ function given(node: GraphNode, layer: Layer): string {
   const [places, names, item] = ['arguments', 'named', 'item'].map(name => named(node, layer, name));
   const all = [
     ...(isList(places) ? places.map(told) : []),
-    ...(isMap(names) ? Object.entries(names).map(([name, each]) => `${name} ${told(each)}`) : []),
+    ...(isMap(names) ? entries(names).map(([name, each]) => `${name} ${told(each)}`) : []),
     ...(typeof item === 'number' && item >= 0 ? [`item ${item}`] : [])
   ];
   return clipped(all.join(', '));
