@@ -257,3 +257,46 @@ def test_two_browsers_and_a_kernel_build_a_residual_network(
     acts = {each.action for each in wb.audit.list_events(limit=100).items}
     assert {"documents.create_document", "documents.fork", "documents.merge"} <= acts
     other.page.context.close()
+
+
+def test_a_function_of_torch_is_written_in_its_form(lab: Lab, wb: Workbench) -> None:
+    wb.documents.create_document(name="powers")
+    wb.documents.edit(
+        id="powers",
+        operations=[
+            {"op": "add_node", "layer": "operation", "id": "bent", "at": [300, 0]},
+            {"op": "add_node", "layer": "weight", "id": "scale", "at": [300, 150]},
+            {"op": "connect", "source": "table", "target": "bent"},
+        ],
+    )
+    one = Window(lab.page)
+    one.page.goto(f"{lab.origin}/user/{lab.label}/lab?reset")
+    lab_is_ready(one.page)
+    opened(one.page, "powers")
+    expect(one.node("bent")).to_contain_text(re.compile("abs.*in 0", re.DOTALL))
+    one.choose("bent")
+    one.side.get_by_role("tab", name="Properties").click()
+
+    # One of many is found by its letters; what is none of them stays here.
+    function = one.side.get_by_label("function")
+    function.fill("po")
+    expect(function).to_have_accessible_description(re.compile("such as.* pow.*not sent"))
+    one.put("function", "pow")
+    expect(one.node("bent")).to_contain_text("pow")
+    given = one.side.get_by_label("arguments")
+    given.fill('[{"in": 0}, {"inn": 1}]')
+    expect(given).to_have_accessible_description(re.compile('{"inn": 1} is no argument'))
+    given.fill('[{"in":0},2]')
+    given.press("Control+Enter")
+    expect(given).to_have_value('[{"in": 0}, 2]')
+    expect(one.node("bent")).to_contain_text("in 0, 2")
+    one.shot("graph-function")
+
+    one.choose("scale")
+    one.side.get_by_role("tab", name="Properties").click()
+    one.put("size", "[]")
+    expect(one.node("scale")).to_contain_text("1 parameter")
+    one.safe()
+    nodes = wb.documents.get_document(id="powers").graph.nodes
+    assert nodes["bent"].params == {"function": "pow", "arguments": [{"in": 0}, 2]}
+    assert nodes["scale"].params == {"size": []}

@@ -291,6 +291,8 @@ def _for(doc: "Doc[Any]", name: str, value: str | int | None) -> None:
             f"A graph's {name} cannot be {value!r}.",
             hint=f"A whole number from 1 to {MOST_NUMBERS:,}."
             if name in ("features", "outputs")
+            else "As an import said it: sha256:…."
+            if name == "weights"
             else "The name of a product, or of one of its columns.",
         )
     given[name] = value

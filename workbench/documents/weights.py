@@ -31,7 +31,7 @@ def keep(ctx: Context, file: Path, name: str) -> str:
 
     Raises:
         Invalid: It is no safetensors.
-        Limited: It is larger than 2 GiB.
+        Limited: It is larger than 2 GiB, or the disk is full.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -58,6 +58,10 @@ def keep(ctx: Context, file: Path, name: str) -> str:
             into.flush()
             os.fsync(into.fileno())
         os.replace(half, kept)
+    except OSError as error:
+        raise Limited(
+            f"{name} cannot be kept: {error.strerror}.", hint="Free space, and import it again."
+        ) from error
     finally:
         half.unlink(missing_ok=True)
     return said

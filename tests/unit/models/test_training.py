@@ -239,6 +239,40 @@ def test_who_learned_from_fewer_rows_is_named_in_the_record(
     assert model.verdict.endswith(said[1]) and said[0] not in model.verdict
 
 
+def test_training_begins_with_the_weights_of_a_document(studio: Context, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from workbench.core import blobs
+    from workbench.documents.files import written
+    from workbench.graphs import TEMPLATES, build
+    from workbench.models.loaded import load_model
+
+    asked: dict[str, Any] = {"target": "paid", "exclude": ["income", "grade"], "epochs": 1}
+    ends = do(studio, "measure_ends", product="people", target="paid", exclude=asked["exclude"])
+    graph = TEMPLATES["mlp"].graph.model_copy(update={"training": {"learning_rate": 1e-7}})
+    held = build(graph, ends.features, ends.outputs).state_dict()
+    del held["target.weight"]
+    graph_file, file = tmp_path / "begun.graph.json", tmp_path / "begun.safetensors"
+    graph_file.write_text(written(graph, "", -1))
+    save_file({key: each.contiguous() for key, each in held.items()}, file)
+    link = studio.engine(blobs).link
+    source, weights = (f"blob:{link(studio.project, each).id}" for each in (graph_file, file))
+    call_here(
+        studio.fresh(),
+        "documents.import_document",
+        {"source": source, "weights": weights, "name": "begun"},
+    )
+    model, heard = work(studio, **asked, name="begun", document="begun")
+    assert model.graph is not None and model.graph.data["weights"].startswith("sha256:")
+    told = next(line for line in heard.lines if line.startswith("Begins with"))
+    assert told == f"Begins with {len(held)} tensors that were there; anew: target.weight."
+    network: Any = load_model(studio, model).estimator
+    for key, each in network.module.state_dict().items():
+        if key.endswith("weight") and key in held:
+            assert torch.allclose(each, held[key], atol=1e-4), key
+
+
 @pytest.mark.parametrize(
     ("estimator", "target", "task", "beside"),
     [
