@@ -14,6 +14,8 @@ from .tensors import TYPES, Attribute, Constant, Entrance, Into, Rows
 
 DEEPEST, MOST = 5, 512
 """Lists in lists, and things in all of them."""
+LARGEST = 2**53
+"""Of numbers as they are: a browser knows no larger whole ones."""
 _NAME = re.compile(r"[a-z][a-z_0-9]{0,31}")
 _WORD = re.compile(r"[A-Za-z0-9_,.> -]{0,64}")
 """Such as the `mode` of a rounding, or an equation of `einsum`."""
@@ -99,17 +101,17 @@ def _meant(value: Any, depth: int, left: list[int]) -> Any:
     match value:
         case None | bool():
             return value
-        case int() | float() if abs(value) < 2**63:
+        case int() | float() if abs(value) < LARGEST:
             return value
         case str() if _WORD.fullmatch(value):
             return value
         case list() | tuple():
             return [_meant(each, depth - 1, left) for each in value]
-        case {"in": int(place), **rest} if not rest and 0 <= place < MOST:
+        case {"in": int(place), **rest} if not rest and _whole(place) and 0 <= place < MOST:
             return Into("in", place)
-        case {"rows": int(times), **rest} if set(rest) <= {"plus"}:
+        case {"rows": times, **rest} if set(rest) <= {"plus"} and _whole(times):
             plus = rest.get("plus", 0)
-            if isinstance(plus, int) and max(abs(times), abs(plus)) < 2**31:
+            if _whole(plus) and max(abs(times), abs(plus)) < 2**31:
                 return Rows(times, plus)
         case {"number": str(said), **rest} if not rest and len(said) <= 32:
             return float(said)
@@ -118,6 +120,10 @@ def _meant(value: Any, depth: int, left: list[int]) -> Any:
         case {"device": "input", **rest} if not rest:
             return Attribute(Entrance(), "device")
     raise ValueError("no argument")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _rows_said(dim: Dim) -> dict[str, int]:

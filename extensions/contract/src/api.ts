@@ -951,7 +951,8 @@ export interface paths {
          *         id: Id or name of the document, `id@57` for a moment of its past.
          *         format: `graph` (JSON made for git, which can be imported again), `python` (a module of
          *             torch, which needs nothing of ours), `onnx` and `torch` (a `torch.export` program),
-         *             both with fresh weights.
+         *             both with the weights that the graph begins with, `weights` (those alone,
+         *             safetensors with the graph in it).
          */
         post: operations["documents.export"];
         delete?: never;
@@ -1019,15 +1020,19 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A graph from a file that `export` wrote: as a document, or as a fork of what it was.
-         * @description A graph from a file that `export` wrote: as a document, or as a fork of what it was.
+         * A graph from a file: what `export` wrote, or an ONNX file of anybody's, with its weights.
+         * @description A graph from a file: what `export` wrote, or an ONNX file of anybody's, with its weights.
          *
-         *     A file that says which document it was, and was changed since, becomes a fork of that
-         *     document; nothing is merged that nobody looked at.
+         *     A graph's file that says which document it was, and was changed since, becomes a fork of that
+         *     document; nothing is merged that nobody looked at. An ONNX file is read operator by operator;
+         *     what was read answers as onnxruntime does, or is refused.
          *
          *     Args:
-         *         source: A local file (it is uploaded) or `blob:…`.
+         *         source: A local file (it is uploaded) or `blob:…`: `.graph.json` or `.onnx`.
          *         name: What it is called; as in the file if empty.
+         *         weights: What its layers begin with: safetensors, by the names that the built module has.
+         *         answer: Which output of an ONNX file the graph has; needed where it has several.
+         *         sizes: How long the dimensions are that an ONNX file leaves open beside the rows, by name.
          */
         post: operations["documents.import_document"];
         delete?: never;
@@ -3740,11 +3745,11 @@ export interface components {
         DocumentsExportRequest: {
             /**
              * Format
-             * @description `graph` (JSON made for git, which can be imported again), `python` (a module of torch, which needs nothing of ours), `onnx` and `torch` (a `torch.export` program), both with fresh weights.
+             * @description `graph` (JSON made for git, which can be imported again), `python` (a module of torch, which needs nothing of ours), `onnx` and `torch` (a `torch.export` program), both with the weights that the graph begins with, `weights` (those alone, safetensors with the graph in it).
              * @default graph
              * @enum {string}
              */
-            format?: "graph" | "python" | "onnx" | "torch";
+            format?: "graph" | "python" | "onnx" | "torch" | "weights";
             /**
              * Id
              * @description Id or name of the document, `id@57` for a moment of its past.
@@ -3787,17 +3792,38 @@ export interface components {
         /** DocumentsImportDocumentRequest */
         DocumentsImportDocumentRequest: {
             /**
+             * Answer
+             * @description Which output of an ONNX file the graph has; needed where it has several.
+             * @default
+             */
+            answer?: string;
+            /**
              * Name
              * @description What it is called; as in the file if empty.
              * @default
              */
             name?: string;
             /**
+             * Sizes
+             * @description How long the dimensions are that an ONNX file leaves open beside the rows, by name.
+             * @default {}
+             */
+            sizes?: {
+                [key: string]: number;
+            };
+            /**
              * Source
              * Format: upload
-             * @description A local file (it is uploaded) or `blob:…`.
+             * @description A local file (it is uploaded) or `blob:…`: `.graph.json` or `.onnx`.
              */
             source: string;
+            /**
+             * Weights
+             * Format: upload
+             * @description What its layers begin with: safetensors, by the names that the built module has.
+             * @default
+             */
+            weights?: string;
         };
         /** DocumentsMergeRequest */
         DocumentsMergeRequest: {
@@ -6134,7 +6160,7 @@ export interface components {
              * Name
              * @enum {string}
              */
-            name: "product" | "target" | "features" | "outputs";
+            name: "product" | "target" | "features" | "outputs" | "weights";
             /**
              * @description discriminator enum property added by openapi-typescript
              * @enum {string}

@@ -7,10 +7,11 @@ import pytest
 
 from workbench.core import Invalid
 from workbench.graphs import build, source
-from workbench.graphs.reading import read_module
+from workbench.graphs.programs import to_program, wide
+from workbench.graphs.reading import read_exported, read_module
 
 torch = pytest.importorskip("torch")
-nn = torch.nn
+nn, F = torch.nn, torch.nn.functional
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
 
@@ -356,65 +357,258 @@ class Each(nn.Module):
         return self.work(self, x)
 
 
-@pytest.mark.parametrize(
-    ("work", "parts", "told"),
-    [
-        (lambda self, x: self.a(x.roll(1, 1)), {"a": (4, 4)}, "roll"),
-        (lambda self, x: self.a(self.a(x)), {"a": (4, 4)}, r"two layers share \(a.weight\)"),
-        (lambda self, x: (self.a(x), x), {"a": (4, 4)}, "answers 2 tensors"),
-        (lambda self, x: self.a(x) if x.sum() > 0 else x, {"a": (4, 4)}, "torch.export cannot"),
-        (lambda self, x: self.a(x) * 2.0, {"a": (4, 4)}, "mul.Tensor with the number 2"),
-        (lambda self, x: self.a(x)[:, None].expand(-1, 3, -1), {"a": (4, 4)}, "computes expand"),
-        (
-            lambda self, x: nn.functional.softplus(self.a(x), 1.0, 5.0),
-            {"a": (4, 4)},
-            r"softplus \(threshold=5.0\)",
+def again(module: Any, *given: Any) -> Any:
+    """The graph of a module, whose source and whose program answer as it does."""
+    read = read_module(module, given)
+    data = read.graph.data
+    ends = data.get("features", 1), data.get("outputs", 1)
+    scope: dict[str, Any] = {}
+    exec(source(read.graph, *ends), scope)
+    built = build(read.graph, *ends).eval()
+    written = scope["Network"]().eval()
+    for made in (built, written):
+        made.load_state_dict(read.weights)
+    module.eval()
+    shown = [given[place] for place in read.takes]
+    program = read_exported(to_program(built, tuple(shown), wide(read.graph)))
+    other = build(program.graph, *ends).eval()
+    other.load_state_dict(program.weights)
+    with torch.no_grad():
+        wanted = module(*given)
+        for made, places in ((built, read.takes), (written, read.takes)):
+            came = made(*(given[place] for place in places))
+            assert torch.allclose(came, wanted, atol=1e-6, equal_nan=True)
+        came = other(*(shown[place] for place in program.takes))
+        assert torch.allclose(came, wanted, atol=1e-6, equal_nan=True)
+    return read
+
+
+def functions(read: Any) -> set[str]:
+    return {
+        node.params["function"] for node in read.graph.nodes.values() if node.layer == "operation"
+    }
+
+
+class VisionTransformer(nn.Module):
+    """Dosovitskiy et al. (2021): patches, a class token, learned places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        self.places = nn.Parameter(torch.randn(1, 5, 16))
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+        return self.head(self.encoder(x)[:, 0])
+
+
+class Speaker(nn.Module):
+    """Radford et al. (2019), with one block: words in, the next word out, by the same weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(20, 8), nn.Embedding(6, 8)
+        self.asked, self.back, self.norm = nn.Linear(8, 24), nn.Linear(8, 8), nn.LayerNorm(8)
+        self.head = nn.Linear(8, 20, bias=False)
+        self.head.weight = self.words.weight
+        self.register_buffer("mask", torch.tril(torch.ones(6, 6)).bool())
+
+    def forward(self, words: Any) -> Any:
+        rows, length = words.shape
+        x = self.words(words) + self.places(torch.arange(length, device=words.device))
+        q, k, v = (
+            each.view(rows, length, 2, 4).transpose(1, 2)
+            for each in self.asked(self.norm(x)).split(8, 2)
+        )
+        scores = (q @ k.transpose(-2, -1) / 2).masked_fill(
+            ~self.mask[:length, :length], float("-inf")
+        )
+        x = x + self.back((scores.softmax(-1) @ v).transpose(1, 2).reshape(rows, length, 8))
+        return self.head(x)
+
+
+class PerMoment(nn.Module):
+    """A convolution of each image of a film, and a memory over them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look, self.remember = nn.Conv2d(3, 4, 3), nn.GRU(4, 6, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        rows, moments = x.shape[:2]
+        seen = self.look(x.flatten(0, 1)).relu().mean((2, 3)).view(rows, moments, -1)
+        return self.remember(seen)[0][:, -1]
+
+
+class Begun(nn.Module):
+    """A memory that begins with what it learned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = nn.LSTM(4, 6, 2, batch_first=True)
+        self.first = nn.Parameter(torch.randn(2, 1, 6))
+
+    def forward(self, x: Any) -> Any:
+        first = self.first.expand(-1, x.shape[0], -1).contiguous()
+        out, (_, cells) = self.steps(x, (first, first))
+        return out[:, -1] + cells[-1]
+
+
+def changed(self: Any, x: Any) -> Any:
+    y = x.clone()
+    y[:, 0] = 0
+    y += 1
+    return y.clamp_(-1, 2)
+
+
+def masked(self: Any, x: Any) -> Any:
+    mask = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+    return self.a(x, x, x, attn_mask=mask, need_weights=False)[0]
+
+
+def windows(self: Any, x: Any) -> Any:
+    x = F.pad(F.relu6(torch.roll(x, (1, 2), (2, 3))), (1, 1, 0, 0), mode="reflect")
+    x = F.adaptive_avg_pool2d(F.interpolate(x, scale_factor=2, mode="bilinear"), (4, 4))
+    best, _ = F.hardsigmoid(x).flatten(2).topk(3, -1)
+    return (best.sum(-1) ** 2 + 1e-3).log()
+
+
+WHOLE: dict[str, tuple[Callable[[], Any], Callable[[], tuple[Any, ...]], set[str]]] = {
+    "vision transformer": (VisionTransformer, lambda: (images(3, 8),), {"expand"}),
+    "speaker": (Speaker, lambda: (torch.randint(20, (2, 6)),), {"embedding", "masked_fill"}),
+    "per moment": (PerMoment, lambda: (torch.randn(2, 3, 3, 8, 8),), set()),
+    "begun": (Begun, lambda: (torch.randn(2, 5, 4),), {"lstm"}),
+    "changed in place": (lambda: Each(changed), lambda: (torch.randn(2, 8),), {"slice_scatter"}),
+    "masked attention": (
+        lambda: Each(masked, a=nn.MultiheadAttention(8, 2, batch_first=True)),
+        lambda: (torch.randn(2, 5, 8),),
+        {"scaled_dot_product_attention"},
+    ),
+    "windows": (lambda: Each(windows), lambda: (images(3, 8),), {"roll", "topk", "pad"}),
+    "weight norm": (
+        lambda: nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)),
+        lambda: (torch.randn(2, 8),),
+        {"linear"},
+    ),
+    "einsum": (
+        lambda: Each(
+            lambda s, x: torch.einsum("bi,kij,bj->bk", x, s.w, x),
+            w=nn.Parameter(torch.randn(4, 8, 8)),
         ),
-        (lambda self, x: self.a(x)[:1], {"a": (4, 4)}, "some of the rows"),
-        (lambda self, x: self.a.weight, {"a": (4, 4)}, "a tensor of its own"),
+        lambda: (torch.randn(2, 8),),
+        {"einsum"},
+    ),
+    "other types": (
+        lambda: Each(lambda s, x: (x.double() * 2).round().long().float().cumsum(-1)),
+        lambda: (torch.randn(2, 8),),
+        {"to", "cumsum"},
+    ),
+    "bare norm": (
+        lambda: nn.BatchNorm1d(8, affine=False),
+        lambda: (torch.randn(2, 8),),
+        {"batch_norm"},
+    ),
+    "float64": (
+        lambda: Each(lambda s, x: s.a(x), a=nn.Linear(4, 4).double()),
+        lambda: (torch.randn(3, 4, dtype=torch.float64),),
+        {"linear"},
+    ),
+    "a batch against itself": (
+        lambda: Each(lambda s, x: s.a(x) @ s.a(x).t(), a=nn.Linear(4, 4)),
+        lambda: (torch.randn(3, 4),),
+        {"matmul"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_no_layer_computes_is_a_function(name: str) -> None:
+    make, example, wanted = WHOLE[name]
+    torch.manual_seed(0)
+    read = again(make(), *example())
+    assert wanted <= functions(read)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda self, x: self.a(x.roll(1, 1)),
+        lambda self, x: self.a(self.a(x)),
+        lambda self, x: self.a(x) * 2.0,
+        lambda self, x: self.a(x)[:, None].expand(-1, 3, -1),
+        lambda self, x: nn.functional.softplus(self.a(x), 1.0, 5.0),
+        lambda self, x: self.a(x)[:1],
+        lambda self, x: self.a.weight * x.mean(),
+        lambda self, x: self.a(x).sum(),
     ],
 )
-def test_what_cannot_be_read_is_said(work: Any, parts: dict[str, Any], told: str) -> None:
-    module = Each(work, **{name: nn.Linear(*sizes) for name, sizes in parts.items()})
-    with pytest.raises(Invalid, match=told) as refused:
-        read_module(module, (torch.randn(3, 4),))
-    assert refused.value.hint
-    assert module.training
+def test_small_functions(work: Any) -> None:
+    again(Each(work, a=nn.Linear(4, 4)), torch.randn(3, 4))
 
 
-def test_one_tensor_under_two_names_is_shared() -> None:
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 2)])
+def test_words_in_another_shape_are_whole_numbers(shape: tuple[int, ...]) -> None:
+    module = Each(lambda self, x: self.a(x), a=nn.Embedding(9, 4))
+    read = again(module, torch.zeros(shape, dtype=torch.int64))
+    (entrance,) = [n for n in read.graph.nodes.values() if n.layer == "tensor_input"]
+    assert entrance.params["type"] == "int64"
+
+
+def test_what_two_share_is_one_tensor() -> None:
+    """Learned from both uses, and the same afterwards."""
     module = Each(lambda self, x: self.b(self.a(x)), a=nn.Linear(4, 4), b=nn.Linear(4, 4))
     module.b.weight = module.a.weight
-    with pytest.raises(Invalid, match="two layers share"):
-        read_module(module, (torch.randn(3, 4),))
+    read = again(module, torch.randn(3, 4))
+    kinds = [node.layer for node in read.graph.nodes.values()]
+    assert kinds.count("weight") == 3 and kinds.count("dense") == 0
+    built = build(read.graph, 4, 4)
+    built.load_state_dict(read.weights)
+    rows = torch.randn(5, 4)
+    built(rows).sum().backward()
+    module(rows).sum().backward()
+    shared = next(each for each in built.parameters() if each.dim() == 2)
+    assert torch.allclose(shared.grad, module.a.weight.grad, atol=1e-6)
 
 
-def test_attention_that_is_asked_twice_is_shared() -> None:
+def test_attention_that_is_asked_twice() -> None:
     def twice(self: Any, x: Any) -> Any:
         for _ in range(2):
             x = self.a(x, x, x, need_weights=False)[0]
         return x
 
-    module = Each(twice, a=nn.MultiheadAttention(4, 2, batch_first=True))
-    with pytest.raises(Invalid):
-        read_module(module, (torch.randn(3, 5, 4),))
+    read = again(Each(twice, a=nn.MultiheadAttention(4, 2, batch_first=True)), torch.randn(3, 5, 4))
+    learned = [node for node in read.graph.nodes.values() if node.layer == "weight"]
+    assert len(learned) == 4
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 4, 2)])
-def test_texts_are_rows_of_words(shape: tuple[int, ...]) -> None:
-    module = Each(lambda self, x: self.a(x), a=nn.Embedding(9, 4))
-    with pytest.raises(Invalid, match="whole numbers in"):
-        read_module(module, (torch.zeros(shape, dtype=torch.int64),))
+def test_an_input_that_nothing_needs_is_left_out() -> None:
+    class Half(nn.Module):
+        def forward(self, x: Any, y: Any) -> Any:
+            return y.tanh()
+
+    read = read_module(Half(), (torch.randn(3, 2), torch.randn(3, 4)))
+    assert read.takes == (1,) and len(read.graph.nodes) == 2
 
 
-def test_numbers_of_other_kinds_are_refused() -> None:
-    with pytest.raises(Invalid, match="'x' is of float64"):
-        read_module(
-            Each(lambda self, x: self.a(x), a=nn.Linear(4, 4).double()),
-            (torch.randn(3, 4, dtype=torch.float64),),
-        )
-
-
-def test_whole_numbers_that_nothing_embeds() -> None:
-    with pytest.raises(Invalid, match="no embedding reads it"):
-        read_module(Each(lambda self, x: x.float()), (torch.randint(0, 9, (3, 4)),))
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        (lambda self, x: (self.a(x), x), "answers 2 tensors"),
+        (lambda self, x: self.a(x) if x.sum() > 0 else x, "torch.export cannot"),
+        (lambda self, x: x[x > 0], "torch.export cannot|No layer computes"),
+        (lambda self, x: self.a(x) + torch.rand_like(x), "No layer computes rand_like"),
+        (lambda self, x: torch.fft.fft(x).real, "No layer computes"),
+        (lambda self, x: torch.ones(3), "does not depend on what goes in"),
+    ],
+)
+def test_what_cannot_be_read_is_said(work: Any, told: str) -> None:
+    module = Each(work, a=nn.Linear(4, 4))
+    with pytest.raises(Invalid, match=told) as refused:
+        read_module(module, (torch.randn(3, 4),))
+    assert refused.value.hint
+    assert module.training

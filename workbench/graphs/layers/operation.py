@@ -185,7 +185,7 @@ KINDS = (
                     name="arguments",
                     type="arguments",
                     default=[{"in": 0}],
-                    meaning="What it is given, in order: numbers, and {in: 0} for the first edge.",
+                    meaning='What it is given, in order: numbers, and {"in": 0} for the first edge.',
                 ),
                 Parameter(
                     name="named",

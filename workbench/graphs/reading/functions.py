@@ -18,6 +18,8 @@ _CALLED = {
     "_unsafe_view": "reshape",
 }
 """Names of operations → of functions that compute the same."""
+_LAST = 2**63 - 1
+"""The end of a slice that goes to the end."""
 _UNSAID = ("layout", "memory_format", "pin_memory", "non_blocking", "copy")
 """What says nothing about the numbers."""
 
@@ -88,6 +90,8 @@ def function_of(node: Operation, result: Operation, item: int = WHOLE) -> Functi
         return Function(None, [], [], {}, item, Tensor(()), node.target)
     into: list[Operation] = []
     arguments = [_said(each, into) for each in node.args]
+    if name == "slice":
+        arguments = [None if each == _LAST else each for each in arguments]
     named = {
         key: _said(each, into)
         for key, each in node.kwargs.items()
@@ -119,7 +123,8 @@ def dim_of(size: Any) -> Dim:
         return size
     expression = size.node.expr
     symbols = sorted(expression.free_symbols, key=str)
-    if len(symbols) != 1 or not expression.is_polynomial(*symbols):
+    counted = any(str(each).startswith("u") for each in symbols)  # of numbers, not of rows
+    if len(symbols) != 1 or counted or not expression.is_polynomial(*symbols):
         return UNKNOWN
     terms = expression.as_poly(*symbols).terms()
     if not all(times.is_Integer for _, times in terms):

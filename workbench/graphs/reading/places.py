@@ -14,7 +14,7 @@ from .rules import Operation
 if TYPE_CHECKING:
     from torch import nn
 
-COLUMN = 1.75 * STEP
+COLUMN = 2.5 * STEP
 """CSS pixels from a node to its neighbour."""
 EDGE = 0.4 * STEP
 """CSS pixels that the edge of a block takes, with its name."""
