@@ -109,8 +109,8 @@ def _meant(value: Any, depth: int, left: list[int]) -> Any:
             return [_meant(each, depth - 1, left) for each in value]
         case {"in": int(place), **rest} if not rest and _whole(place) and 0 <= place < MOST:
             return Into("in", place)
-        case {"rows": times, **rest} if set(rest) <= {"plus"} and _whole(times):
-            plus = rest.get("plus", 0)
+        case {"rows": int(times), **rest} if set(rest) <= {"plus"} and _whole(times):
+            plus: Any = rest.get("plus", 0)
             if _whole(plus) and max(abs(times), abs(plus)) < 2**31:
                 return Rows(times, plus)
         case {"number": str(said), **rest} if not rest and len(said) <= 32:

@@ -21,7 +21,8 @@ from workbench.graphs import (
     source,
 )
 
-NAMES = [each.name for each in LAYERS if each.name != "output"]
+NAMES = [each.name for each in LAYERS if each.name != "output" and each.group != "operation"]
+"""Functions and tensors of the network's own are in test_operations."""
 
 ENTRANCES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "table": [("input", {})],
@@ -99,6 +100,7 @@ def drawn(parameter: Parameter) -> st.SearchStrategy[Any]:
             return st.floats(parameter.minimum, min(parameter.maximum or 1.0, 0.9))
         case "integers":
             length = parameter.length or 2
+            assert parameter.shortest <= length
             one = st.integers(low, min(high, 4))
             every = one | st.lists(one, min_size=length, max_size=length)
             return every | st.sampled_from(parameter.choices) if parameter.choices else every

@@ -68,6 +68,8 @@ _NOT_TORCH = (
 )
 _ATEN = frozenset(_NOT_TORCH.split())
 """Those that `torch` itself has not, or not by these arguments."""
+WRITTEN = frozenset({"out", "values", "indices"})
+"""Names of what torch would write into."""
 LARGEST = 10**9
 """Numbers of a tensor of its own."""
 WHOLE = -1
@@ -85,6 +87,8 @@ def _operation(given: Given, p: Params) -> Worked:
             f"arguments that use each of its {len(tensors)} edges, and no other",
             'Say {"in": 0} for the first, {"in": 1} for the next.',
         )
+    if written := sorted(WRITTEN & set(named)):
+        raise Misfit(f"a function that writes nothing, not {written[0]}", "Leave it out.")
     function = p["function"]
     path = f"torch.ops.aten.{function}" if function in _ATEN else f"torch.{function}"
     result: Any = Call(path, tuple(arguments), named)
@@ -185,7 +189,7 @@ KINDS = (
                     name="arguments",
                     type="arguments",
                     default=[{"in": 0}],
-                    meaning='What it is given, in order: numbers, and {"in": 0} for the first edge.',
+                    meaning='What it is given, in order; {"in": 0} is the first edge.',
                 ),
                 Parameter(
                     name="named",

@@ -90,7 +90,7 @@ def function_of(node: Operation, result: Operation, item: int = WHOLE) -> Functi
         return Function(None, [], [], {}, item, Tensor(()), node.target)
     into: list[Operation] = []
     arguments = [_said(each, into) for each in node.args]
-    if name == "slice":
+    if name in ("slice", "slice_scatter"):
         arguments = [None if each == _LAST else each for each in arguments]
     named = {
         key: _said(each, into)
