@@ -66,10 +66,10 @@ _NOT_TORCH = (
     "to type_as unfold upsample_bicubic2d upsample_bilinear2d upsample_linear1d "
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_trilinear3d"
 )
-_ATEN = frozenset(_NOT_TORCH.split())
+ATEN = frozenset(_NOT_TORCH.split())
 """Those that `torch` itself has not, or not by these arguments."""
-WRITTEN = frozenset({"out", "values", "indices"})
-"""Names of what torch would write into."""
+WRITES = "out"
+"""The argument that torch would write into."""
 LARGEST = 10**9
 """Numbers of a tensor of its own."""
 WHOLE = -1
@@ -87,10 +87,10 @@ def _operation(given: Given, p: Params) -> Worked:
             f"arguments that use each of its {len(tensors)} edges, and no other",
             'Say {"in": 0} for the first, {"in": 1} for the next.',
         )
-    if written := sorted(WRITTEN & set(named)):
-        raise Misfit(f"a function that writes nothing, not {written[0]}", "Leave it out.")
+    if WRITES in named:
+        raise Misfit(f"a function that writes nothing, without {WRITES!r}", "Leave it out.")
     function = p["function"]
-    path = f"torch.ops.aten.{function}" if function in _ATEN else f"torch.{function}"
+    path = f"torch.ops.aten.{function}" if function in ATEN else f"torch.{function}"
     result: Any = Call(path, tuple(arguments), named)
     if p["item"] != WHOLE:
         result = Item(result, p["item"])
