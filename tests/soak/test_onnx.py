@@ -104,6 +104,7 @@ def operator_of(name: str) -> str:
 
 
 @pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")  # of numbers that overflow, as some cases mean them to
 def test_the_cases_of_onnx() -> None:
     from onnx.backend.test.case.node import collect_testcases
 

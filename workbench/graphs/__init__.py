@@ -9,10 +9,10 @@ from .build import build
 from .check import check, check_id, check_param, check_training, sizes
 from .layers import LAYERS, find_layer
 from .meaning import GraphProblem, Meaning, NodeMeaning, Reader
-from .nodes import TRAINING
 from .source import source
 from .suggest import STEP, plain, suggest
 from .templates import TEMPLATES, Template, find_template
+from .training import TRAINING
 from .types import Edge, Graph, Layer, Node, NodeGroup, Parameter, Port
 
 __all__ = [

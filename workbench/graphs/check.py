@@ -4,13 +4,12 @@ from workbench.core import Invalid
 
 from .layers import enters
 from .meaning import MOST_NODES, MOST_PARAMETERS, Reader, Reading
-from .nodes import TRAINING, check_id, check_param, check_training, params
+from .nodes import check_id, check_param, check_training, params
 from .types import Edge, Graph
 
 __all__ = [
     "MOST_NODES",
     "MOST_PARAMETERS",
-    "TRAINING",
     "check",
     "check_id",
     "check_param",

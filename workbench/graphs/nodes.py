@@ -8,19 +8,10 @@ from workbench.core import Invalid
 
 from .arguments import is_arguments
 from .layers import KINDS
+from .training import TRAINING
 from .types import Layer, Node, Parameter
 
 LONGEST_LIST = 8
-
-TRAINING: dict[str, tuple[float, float, bool]] = {
-    "epochs": (1, 10_000, True),
-    "batch_size": (1, 65_536, True),
-    "learning_rate": (1e-7, 10.0, False),
-    "weight_decay": (0.0, 10.0, False),
-    "patience": (1, 10_000, True),
-    "mixed_precision": (0, 1, True),
-}
-"""What `Graph.training` may hold: name → least, most, whether it is a whole number."""
 
 _RESERVED = (
     "T_destination add_module add_submodule apply bfloat16 buffers call_super_init "
@@ -101,11 +92,10 @@ def check_training(name: str, value: Any) -> None:
         raise Invalid(
             f"The graph's training has no {name!r}.", hint=f"It takes: {', '.join(TRAINING)}."
         )
-    least, most, whole = TRAINING[name]
-    if not (_whole(value) if whole else _number(value)) or not least <= value <= most:
+    if not _fits(TRAINING[name], value):
         raise Invalid(
             f"The graph cannot be trained with {name} {_short(value)}.",
-            hint=f"A {'whole ' if whole else ''}number from {least:g} to {most:g}.",
+            hint=_allowed(TRAINING[name]),
         )
 
 

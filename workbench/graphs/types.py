@@ -50,8 +50,7 @@ class Graph(Record):
     them, `features` that a table's row becomes and `outputs` that the target needs; `weights`, what
     its layers begin with, if that is kept."""
     training: dict[str, Any] = {}
-    """`epochs`, `batch_size`, `learning_rate`, `weight_decay`, `patience`; `mixed_precision` is 1
-    to compute with 16 bits where they are enough."""
+    """How it is trained, by the names of `TRAINING`."""
 
 
 class Parameter(Record):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from workbench import memory
 from workbench.core import Invalid
@@ -23,6 +22,7 @@ from .drawing import BLOCK as READ
 from .drawing import BLOCKS, batches
 from .estimators import Array, Lesson, write_told
 from .gauges import Gauges
+from .recipes import Loss, Schedule, chosen, loss_of, optimiser_of
 
 BLOCK = 2_048
 """Rows per forward pass when predicting."""
@@ -50,10 +50,9 @@ class Network:
 
     @classmethod
     def fit(cls, lesson: Lesson) -> "Network":
-        """Minimise cross-entropy (classes) or squared error (a standardised value) by AdamW.
+        """Make the loss small that the graph says, by its optimiser and schedule (`TRAINING`).
 
-        Loshchilov, Hutter (2019), arXiv:1711.05101. The learning rate halves when the validation
-        loss has not improved for a third of the patience. With `mixed_precision` in the graph's
+        A value is standardised first. With `mixed_precision` in the graph's
         training, what gains by it is computed with 16 bits (Micikevicius et al. (2018),
         arXiv:1710.03740), weights and losses with 32.
 
@@ -155,6 +154,9 @@ def told_of(lesson: Lesson) -> dict[str, Any]:
         "graph": lesson.graph.model_dump(),
         "epochs": 0,
     }
+    if lesson.graph.training.get("loss") == "balanced_cross_entropy":
+        counts = np.bincount(lesson.train[1].astype(int), minlength=lesson.classes)
+        told["shares"] = [float(each) for each in counts / max(1, counts.sum())]
     if lesson.task == "regression":
         told["mean"] = float(lesson.train[1].mean())
         told["scale"] = float(lesson.train[1].std()) or 1.0
@@ -200,38 +202,26 @@ def _train(
     A later attempt of the job goes on after the newest checkpoint, and comes to the same weights.
     """
     assert lesson.graph is not None
-    chosen = {
-        "epochs": 200,
-        "batch_size": BATCH,
-        "learning_rate": 0.002,
-        "weight_decay": 0.005,
-        "patience": 12,
-        "mixed_precision": 0,
-        **lesson.graph.training,
-    }
-    epochs = lesson.epochs or int(chosen["epochs"])
-    patience, batch = int(chosen["patience"]), max(1, int(chosen["batch_size"]) // crew.size)
+    said = chosen(lesson.graph.training)
+    epochs = lesson.epochs or int(said["epochs"])
+    patience, batch = int(said["patience"]), max(1, int(said["batch_size"]) // crew.size)
     parts = (lesson.train, lesson.validation)
     kept = device if _fit_on(device, parts) else "cpu"
     train, held_rows = (_Rows(part, told, device, kept) for part in parts)
     classes = lesson.task == "classification"
-    loss_of = functional.cross_entropy if classes else functional.mse_loss
-    optimiser = torch.optim.AdamW(
-        module.parameters(), lr=chosen["learning_rate"], weight_decay=chosen["weight_decay"]
-    )
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=0.5, patience=max(1, patience // 3)
-    )
+    measure = loss_of(lesson.task, said, told.get("shares", []))
+    optimiser = optimiser_of(module, said)
+    schedule, longest = Schedule(optimiser, said, epochs), float(said["gradient_norm"])
     order = torch.Generator().manual_seed(lesson.seed)
     best, best_loss, waited = _copied(module), math.inf, 0
     history: list[dict[str, float]] = []
     given = {**told, "seed": lesson.seed, "rows": len(train), "epochs": epochs}
-    given["checkpoint"] = 2  # Of another form than before it had a scaler.
+    given["checkpoint"] = 3  # Of another form than before there were schedules.
     row_bytes = _row_bytes(lesson.train[0])
     if row_bytes is not None:
         given["blocks"] = [READ, BLOCKS]
     checkpoint = checkpoint or Checkpoint(lesson.job, given)
-    net, mixed = crew.wrapped(module), _Mixed(device, bool(chosen["mixed_precision"]))
+    net, mixed = crew.wrapped(module), _Mixed(device, bool(said["mixed_precision"]))
     gauges = Gauges(module)
     if (reached := checkpoint.read()) is not None:
         module.load_state_dict(reached["weights"])
@@ -257,9 +247,12 @@ def _train(
             features, target = train.at(rows)
             optimiser.zero_grad(set_to_none=True)
             with mixed.numbers(), gauges.forward(place == 0):
-                loss = loss_of(_out(net(features), classes).float(), target)
+                loss = measure(_out(net(features), classes).float(), target)
             mixed.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             gauges.backward(place == 0, mixed.scaler.get_scale())
+            if longest > 0:
+                mixed.scaler.unscale_(optimiser)
+                nn.utils.clip_grad_norm_(module.parameters(), longest)
             mixed.scaler.step(optimiser)
             mixed.scaler.update()
             total += loss.detach() * len(rows)
@@ -267,14 +260,14 @@ def _train(
         sums = crew.total(
             float(total),
             len(train),
-            _held_loss(module, held_rows, loss_of, classes),
+            _held_loss(module, held_rows, measure, classes),
             len(held_rows),
         )
         mean, held = sums[0] / sums[1], sums[2] / sums[3]
         if not math.isfinite(mean) or not math.isfinite(held):
             raise Invalid(
                 f"The network's loss is {mean} after epoch {epoch}.",
-                hint=f"Lower learning_rate (it is {chosen['learning_rate']:g}), or add layer_norm.",
+                hint=f"Lower learning_rate (it is {said['learning_rate']:g}), or add layer_norm.",
             )
         history.append({"epoch": epoch, "loss": mean, "validation_loss": held})
         lesson.job.metric(**history[-1], **gauges.told())
@@ -386,14 +379,14 @@ def _row_bytes(features: Array) -> int | None:
     return features.itemsize * features.shape[1] if large else None
 
 
-def _held_loss(module: nn.Module, held: _Rows, loss_of: Any, classes: bool) -> float:
+def _held_loss(module: nn.Module, held: _Rows, measure: Loss, classes: bool) -> float:
     """The sum over all rows."""
     module.eval()
     total = 0.0
     with torch.inference_mode():
         for start in range(0, len(held), BLOCK):
             features, target = held.at(slice(start, start + BLOCK))
-            loss = loss_of(_out(module(features), classes), target, reduction="sum")
+            loss = measure(_out(module(features), classes), target, reduction="sum")
             total += float(loss)
     return total
 

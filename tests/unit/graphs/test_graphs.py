@@ -71,7 +71,7 @@ GOOD = chain(("a", "dense", {"units": 8}), ("b", "relu", {}))
         (chain(("a", "dense", {"width": 3})), "'width'"),
         (chain(("a", "dropout", {"rate": 1.5})), "rate 1.5"),
         (changed(GOOD, training={"epochs": 0}), "epochs 0"),
-        (changed(GOOD, training={"momentum": 0.9}), "'momentum'"),
+        (changed(GOOD, training={"velocity": 0.9}), "'velocity'"),
     ],
 )
 def test_what_is_no_graph_is_said_in_a_sentence(graph: Graph, sentence: str) -> None:

@@ -186,7 +186,7 @@ def test_a_function_changes_nothing_and_draws_nothing(name: str) -> None:
             written = [
                 e.name for e in held._schema.arguments if e.alias_info and e.alias_info.is_write
             ]
-            assert name not in ATEN or written == [WRITES]
+            assert name not in ATEN or WRITES in written
         elif name not in DROPS:
             assert torch.Tag.nondeterministic_seeded not in held.tags
 

@@ -221,12 +221,69 @@ function Settings({ session, may }: { session: Session; may: boolean }): JSX.Ele
     ['batch_size', trans.__('Batch size'), 1, 65_536, true, 128],
     ['learning_rate', trans.__('Learning rate'), 1e-7, 10, false, 0.002],
     ['weight_decay', trans.__('Weight decay'), 0, 10, false, 0.005],
-    ['patience', trans.__('Patience (epochs)'), 1, 10_000, true, 12]
+    ['patience', trans.__('Patience (epochs)'), 1, 10_000, true, 12],
+    ['momentum', trans.__('Momentum (SGD, RMSprop)'), 0, 0.999, false, 0.9],
+    ['warmup', trans.__('Warm-up (epochs)'), 0, 1_000, true, 0],
+    ['label_smoothing', trans.__('Label smoothing'), 0, 0.5, false, 0],
+    ['gradient_norm', trans.__('Longest gradient (0: any)'), 0, 1_000, false, 0]
+  ];
+  const choices: [name: string, label: string, options: [value: string, label: string][]][] = [
+    [
+      'loss',
+      trans.__('Loss'),
+      [
+        ['usual', trans.__('Cross-entropy, or squared error')],
+        ['balanced_cross_entropy', trans.__('Classes: rare ones count more')],
+        ['focal', trans.__('Classes: focal')],
+        ['absolute', trans.__('Numbers: absolute error')],
+        ['huber', trans.__('Numbers: Huber')]
+      ]
+    ],
+    [
+      'optimiser',
+      trans.__('Optimiser'),
+      [
+        ['adamw', 'AdamW'],
+        ['adam', 'Adam'],
+        ['nadam', 'NAdam'],
+        ['radam', 'RAdam'],
+        ['rmsprop', 'RMSprop'],
+        ['sgd', trans.__('SGD with momentum')]
+      ]
+    ],
+    [
+      'schedule',
+      trans.__('Learning rate over time'),
+      [
+        ['plateau', trans.__('Halved on a plateau')],
+        ['constant', trans.__('The same')],
+        ['cosine', trans.__('Cosine, down to 0')],
+        ['linear', trans.__('Straight, down to 0')]
+      ]
+    ]
   ];
   return (
     <details>
       <summary>{trans.__('How it is trained')}</summary>
       <div className="nx-GraphTrain-settings">
+        {choices.map(([name, label, options]) => (
+          <Field key={name} label={label}>
+            <select
+              disabled={!may}
+              value={text(training[name]) || options[0]![0]}
+              onChange={event => {
+                const usual = event.target.value === options[0]![0];
+                session.document.setTraining(name, usual ? undefined : event.target.value);
+              }}
+            >
+              {options.map(([value, said]) => (
+                <option key={value} value={value}>
+                  {said}
+                </option>
+              ))}
+            </select>
+          </Field>
+        ))}
         {fields.map(([name, label, least, most, whole, usual]) => {
           const value = training[name];
           return (
