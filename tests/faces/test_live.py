@@ -100,17 +100,43 @@ def test_two_kernels_build_one_network(wb: Workbench) -> None:
 
 
 def test_a_torch_module_becomes_a_document(wb: Workbench) -> None:
-    from torch import nn, ones
+    from torch import nn, ones, rand_like
 
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     made = wb.documents.from_module(net, ones(2, 4), name="mine")
     found = wb.documents.get_document(made.id)
     assert found.meaning.problems == []
     assert found.meaning.parameters == sum(each.numel() for each in net.parameters())
-    assert found.graph.data == {"features": 4, "outputs": 2}
-    with pytest.raises(Invalid, match="No layer computes pixel_shuffle"):
-        wb.documents.from_module(nn.PixelShuffle(2), ones(2, 4, 3, 3))
+    ends = {name: found.graph.data[name] for name in ("features", "outputs")}
+    assert ends == {"features": 4, "outputs": 2}
+    assert found.graph.data["weights"].startswith("sha256:")
+
+    class Noise(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x + rand_like(x)
+
+    with pytest.raises(Invalid, match="No layer computes rand_like"):
+        wb.documents.from_module(Noise(), ones(2, 4, 3, 3))
     assert [each.name for each in wb.documents.list_documents().items] == ["mine"]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_an_exported_program_becomes_a_document(wb: Workbench, tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
+    rows = {0: torch.export.Dim("rows")}
+    program = torch.export.export(net, (torch.ones(2, 4),), dynamic_shapes=(rows,))
+    torch.export.save(program, tmp_path / "net.pt2")
+    made = wb.documents.from_module(torch.export.load(tmp_path / "net.pt2"), name="kept")
+    ends = [{"op": "set_data", "name": n, "value": v} for n, v in (("features", 4), ("outputs", 2))]
+    wb.documents.edit(id=made.id, operations=ends)
+    blob = wb.documents.export(id=made.id, format="onnx")
+    again = wb.documents.import_document(source=wb.save(blob, tmp_path / "net.onnx"), name="again")
+    assert again.forked_from.startswith(made.id)
+    nodes = wb.documents.get_document(made.id).graph.nodes
+    assert wb.documents.get_document(again.id).graph.nodes == nodes
 
 
 def test_a_service_that_restarts_loses_nothing(service: Service, wb: Workbench) -> None:

@@ -61,8 +61,8 @@ def test_every_pair_learns_and_goes_on_where_it_was(optimiser: str, schedule: st
             loss = functional.mse_loss(module(rows)[:, 0], truth)
             loss.backward()
             steps.step()
-            over.step(float(loss))
-            losses.append(float(loss))
+            over.step(loss.item())
+            losses.append(loss.item())
         return losses, module.weight.detach()
 
     losses, weights = run(None)
