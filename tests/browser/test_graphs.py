@@ -3,11 +3,14 @@
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from workbench.api.client import Workbench, connect
+from workbench.graphs.programs import to_onnx
 from workbench.security.guard import local_key
 
 from .conftest import Studio
@@ -17,6 +20,8 @@ pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("WORKBENCH_SHOTS", "")
 TRAINED_MS = 90_000
 """How long a training of some epochs may take, in milliseconds."""
+READ_MS = 60_000
+"""How long a file may take to be read: the first one waits for torch and onnxruntime."""
 KERNEL = """import workbench
 g = workbench.connect().documents.open("credit")
 forget = g.add("dropout", after="hidden", rate=0.5, name="forget")
@@ -117,13 +122,18 @@ def wb(studio: Studio, lab: Lab) -> Iterator[Workbench]:
         yield given
 
 
-def opened(page: Page, name: str) -> None:
-    """Open a graph from the panel."""
-    section = page.locator("#nexus-studio-panel [data-section=graphs]")
-    head = section.locator("h3 > button[aria-expanded]")
+def section(page: Page) -> Locator:
+    """The graphs in the panel, unfolded."""
+    found = page.locator("#nexus-studio-panel [data-section=graphs]")
+    head = found.locator("h3 > button[aria-expanded]")
     if head.get_attribute("aria-expanded") == "false":
         head.click()
-    section.get_by_title(name, exact=True).click(timeout=LAB_MS)
+    return found
+
+
+def opened(page: Page, name: str) -> None:
+    """Open a graph from the panel."""
+    section(page).get_by_title(name, exact=True).click(timeout=LAB_MS)
     expect(page.locator(".nx-Graph:visible .nx-GraphNode").first).to_be_visible()
 
 
@@ -137,11 +147,7 @@ def test_two_browsers_and_a_kernel_build_a_residual_network(
     studio.open_lab(other.page)
 
     # Begun for a table: its columns and classes are the sizes of the ends.
-    section = one.page.locator("#nexus-studio-panel [data-section=graphs]")
-    head = section.locator("h3 > button[aria-expanded]")
-    if head.get_attribute("aria-expanded") == "false":
-        head.click()
-    section.get_by_role("button", name="New", exact=True).click()
+    section(one.page).get_by_role("button", name="New", exact=True).click()
     form = one.page.locator(".nx-Page:visible")
     form.get_by_label("Name").fill("credit")
     form.get_by_label("For the data product").select_option(label="loans")
@@ -300,3 +306,45 @@ def test_a_function_of_torch_is_written_in_its_form(lab: Lab, wb: Workbench) -> 
     nodes = wb.documents.get_document(id="powers").graph.nodes
     assert nodes["bent"].params == {"function": "pow", "arguments": [{"in": 0}, 2]}
     assert nodes["scale"].params == {"size": []}
+
+
+def test_a_file_of_another_tool_is_drawn(lab: Lab, wb: Workbench, tmp_path: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    file, none = tmp_path / "from elsewhere.onnx", tmp_path / "none.onnx"
+    file.write_bytes(to_onnx(net, (torch.zeros(2, 4),)).SerializeToString())
+    none.write_bytes(b"no network")
+    one = Window(lab.page)
+    one.page.goto(f"{lab.origin}/user/{lab.label}/lab?reset")
+    lab_is_ready(one.page)
+    section(one.page).get_by_role("button", name="Import…", exact=True).click()
+    form = one.page.locator(".nx-Page:visible")
+    bring = form.get_by_role("button", name="Import", exact=True)
+
+    # What is none is told in a sentence, and the form stays as it was.
+    expect(bring).to_be_disabled(timeout=LAB_MS)
+    form.get_by_label("Network file").set_input_files(none)
+    form.get_by_label("Name").fill("elsewhere")
+    bring.click()
+    expect(form.get_by_role("alert")).to_contain_text("This is no ONNX file", timeout=READ_MS)
+    expect(form.get_by_role("alert")).to_contain_text("Check it with onnx.checker.")
+    expect(form.get_by_label("Name")).to_have_value("elsewhere")
+    one.shot("graph-import")
+
+    form.get_by_label("Network file").set_input_files(file)
+    expect(form.get_by_role("alert")).to_have_count(0)
+    bring.click()
+    expect(one.graph.locator(".nx-GraphNode")).to_have_count(4, timeout=READ_MS)
+    expect(one.graph.locator(".nx-GraphNode").filter(has_text="ReLU")).to_contain_text("B × 8")
+
+    # Its weights came along, until somebody lets it begin anew.
+    assert str(wb.documents.get_document("elsewhere").graph.data["weights"]).startswith("sha256:")
+    one.side.get_by_role("tab", name="Properties").click()
+    line = one.side.get_by_text("Begins with weights that were read")
+    expect(line).to_be_visible()
+    one.shot("graph-begun")
+    one.side.get_by_role("button", name="Begin anew").click()
+    expect(line).to_have_count(0)
+    one.safe()
+    assert "weights" not in wb.documents.get_document("elsewhere").graph.data
+    one.graph.get_by_role("button", name="Undo").click()
+    expect(line).to_be_visible()

@@ -368,8 +368,8 @@ export class GraphDocument {
     this.change(() => put(this.training, name, value), `training/${name}`);
   }
 
-  /** Say what it is for: several at once are one step back. */
-  setData(values: Readonly<Record<string, Json>>): void {
+  /** Say what it is for, or no longer (undefined): several at once are one step back. */
+  setData(values: Readonly<Record<string, Json | undefined>>): void {
     this.change(() => {
       for (const [name, value] of Object.entries(values)) {
         put(this.data, name, value);

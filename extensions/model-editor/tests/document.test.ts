@@ -251,3 +251,12 @@ test('whole numbers of 64 bits are read as numbers', () => {
   b.setParam(id, 'arguments', [2]);
   assert.deepEqual(b.graph.get().nodes.get(id)!.params.arguments, [2]);
 });
+
+test('the weights that a graph begins with are taken out in one step, which can be taken back', () => {
+  const document = new GraphDocument();
+  document.doc.getMap('data').set('weights', 'sha256:1');
+  document.setData({ weights: undefined });
+  assert.deepEqual(document.graph.get().data, {});
+  document.undo();
+  assert.deepEqual(document.graph.get().data, { weights: 'sha256:1' });
+});

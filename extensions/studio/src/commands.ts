@@ -14,6 +14,7 @@ export const CommandIDs = {
   newProject: 'projects:create_project',
   register: 'data:register',
   newGraph: 'documents:create_document',
+  importGraph: 'documents:import_document',
   train: 'models:train',
   compare: 'models:compare',
   assess: 'ethics:assess',
@@ -106,6 +107,15 @@ export function addCommands(commands: CommandRegistry, studio: Studio): void {
       studio.open('graph', document.id);
       return { ...document };
     }
+  });
+
+  commands.addCommand(CommandIDs.importGraph, {
+    label: trans.__('Import a Graph…'),
+    caption: trans.__('Bring a network from an ONNX file, or a graph that was exported'),
+    icon: graphIcon,
+    isEnabled: mayWrite,
+    describedBy: takes({}),
+    execute: () => studio.open('import-graph')
   });
 
   commands.addCommand(CommandIDs.train, {

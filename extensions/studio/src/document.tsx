@@ -28,6 +28,7 @@ export function pageTitle(page: PageName, trans: TranslationBundle): string {
     product: trans.__('Data product'),
     train: trans.__('Train a model'),
     'new-graph': trans.__('New graph'),
+    'import-graph': trans.__('Import a graph'),
     graph: trans.__('Graph'),
     job: trans.__('Job'),
     model: trans.__('Model'),

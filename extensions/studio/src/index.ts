@@ -147,6 +147,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       panel: show,
       register,
       newGraph,
+      importGraph,
       train,
       compare,
       assess,
@@ -155,7 +156,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
       newProject,
       open
     } = CommandIDs;
-    for (const command of [show, register, newGraph, train, compare, assess, verify, project, newProject]) {
+    for (const command of [
+      show,
+      register,
+      newGraph,
+      importGraph,
+      train,
+      compare,
+      assess,
+      verify,
+      project,
+      newProject
+    ]) {
       palette?.addItem({ command, category });
     }
     for (const page of ['welcome', 'record']) {

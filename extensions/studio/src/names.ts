@@ -6,6 +6,7 @@ export const PAGES = [
   'product',
   'train',
   'new-graph',
+  'import-graph',
   'graph',
   'job',
   'model',

@@ -11,6 +11,7 @@ export const pages: Record<PageName, () => Promise<PageView>> = {
   product: async () => (await import('./pages/product.tsx')).default,
   train: async () => (await import('./pages/train.tsx')).default,
   'new-graph': async () => (await import('./pages/new-graph.tsx')).default,
+  'import-graph': async () => (await import('./pages/import-graph.tsx')).default,
   graph: async () => (await import('./pages/graph.tsx')).default,
   job: async () => (await import('./pages/job.tsx')).default,
   model: async () => (await import('./pages/model.tsx')).default,

@@ -4,6 +4,7 @@ What a file says is turned into functions of torch by `onnx2fx`, watched while i
 any module is. What was read answers as onnxruntime does, or is refused.
 """
 
+import ast
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,6 +30,14 @@ MOST_SIZES = 64
 """Whole numbers in one tensor that are taken for sizes."""
 _LEAF = "torch.nn.modules.onnx"
 """As what an operator's scope is read: one layer."""
+_PATHS, _KINDS = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy"
+"""Where torch's exporter says which modules an operator is in."""
+_BETWEEN_SAID = (
+    "Add Sub Mul Div Pow Sqrt Reshape Transpose Concat Slice Gather Cast Unsqueeze Squeeze Flatten "
+    "Where Equal Expand ReduceMean Split"
+)
+_BETWEEN = frozenset(_BETWEEN_SAID.split())
+"""Operators that stand between the layers of a block."""
 _SHAPES = ("Shape", "Size")
 _SEED = 0
 
@@ -88,6 +97,7 @@ def read_onnx(
     place = _answer(model, answer)
     inputs = _inputs(model, sizes or {})
     module = _converted(model)
+    _place(module, model)
     ways = [inputs]
     single = [each for each in inputs if each.sizes[:1] == (1,) and len(each.sizes) > 1]
     if single and not any(each.rows for each in inputs):
@@ -222,9 +232,6 @@ def _watched(module: "fx.GraphModule") -> Any:
 
     fixed: set[Any] = set()
     sizes: set[Any] = set()
-    for node in module.graph.nodes:
-        path = path_of(str(node.meta.get("onnx_name", "")))
-        node.meta["nn_module_stack"] = {path: (path, _LEAF)} if path else {}
 
     class Watching(fx.Interpreter):
         def run_node(self, n: "fx.Node") -> Any:
@@ -256,6 +263,28 @@ def _is_sizes(value: Any) -> bool:
         return True
     few = value.dim() <= 1 and value.numel() <= MOST_SIZES
     return few and not value.is_floating_point()
+
+
+def _place(module: "fx.GraphModule", model: Any) -> None:
+    """Say of each operator which module it comes from, as exporters write it down."""
+    told = {each.name: each for each in model.graph.node}
+    for node in module.graph.nodes:
+        name = str(node.meta.get("onnx_name", ""))
+        path, kind = _scope(told[name]) if name in told else ("", "")
+        node.meta["nn_module_stack"] = {path: (path, kind)} if path else {}
+
+
+def _scope(operator: Any) -> tuple[str, str]:
+    """Path and class of the module of an operator, which is one layer if its class is torch's."""
+    props = {each.key: each.value for each in operator.metadata_props}
+    try:
+        paths = ast.literal_eval(props.get(_PATHS, "[]"))
+        kinds = ast.literal_eval(props.get(_KINDS, "[]"))
+        if len(paths) == len(kinds) > 1:
+            return str(paths[-2]), str(kinds[-2])
+    except (ValueError, SyntaxError, TypeError):
+        return "", ""  # somebody else's words under torch's keys
+    return path_of(operator.name), "" if operator.op_type in _BETWEEN else _LEAF
 
 
 def path_of(name: str) -> str:

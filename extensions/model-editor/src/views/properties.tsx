@@ -101,7 +101,33 @@ function OfGraph(): JSX.Element {
           </dl>
         </>
       )}
+      <Begun weights={graph.data.weights} />
       <p>{words.__('Choose a layer to see and change its parameters.')}</p>
+    </div>
+  );
+}
+
+/** Says that training goes on from numbers that were read; without them, it begins with none. */
+function Begun({ weights }: { weights: Json | undefined }): JSX.Element | null {
+  const { session, words } = useHere();
+  const writable = useStore(session.mayWrite);
+  if (!weights) {
+    return null;
+  }
+  return (
+    <div className="nx-GraphRow nx-GraphBegun">
+      <span>{words.__('Begins with weights that were read')}</span>
+      {writable && (
+        <button
+          type="button"
+          onClick={() => {
+            session.document.setData({ weights: undefined });
+            session.say(words.__('The layers begin anew.'));
+          }}
+        >
+          {words.__('Begin anew')}
+        </button>
+      )}
     </div>
   );
 }

@@ -161,9 +161,18 @@ export function GraphsSection(props: SectionProps): JSX.Element {
       list={list}
       keyOf={graph => graph.id}
       actions={
-        <Button kind="link" onClick={() => studio.open('new-graph')} disabled={!studio.mayWrite}>
-          {trans.__('New')}
-        </Button>
+        <>
+          <Button
+            kind="link"
+            onClick={() => studio.open('import-graph')}
+            disabled={!studio.mayWrite}
+          >
+            {trans.__('Import…')}
+          </Button>
+          <Button kind="link" onClick={() => studio.open('new-graph')} disabled={!studio.mayWrite}>
+            {trans.__('New')}
+          </Button>
+        </>
       }
       empty={
         <Empty
