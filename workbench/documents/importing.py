@@ -1,16 +1,23 @@
 """What is brought into a document: a graph's file, with its weights or without, or an ONNX file."""
 
 import json
+import logging
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.core import Context, Invalid, Limited, WorkbenchError, blobs
+from workbench.core import Context, Invalid, Limited, blobs
+from workbench.graphs import Graph
 
 from . import weights as store
 from .exports import EMBEDDED
 from .files import GraphFile, parsed, read_file
 
+_log = logging.getLogger(__name__)
+LONGEST_S = 900
+"""Seconds that reading a file may take."""
 LARGEST = 2 * 1024**3
 """Bytes of an ONNX file: protobuf has no larger one."""
 
@@ -57,30 +64,49 @@ def _name(ctx: Context, source: str) -> str:
 
 
 def _onnx(ctx: Context, source: str, answer: str, sizes: dict[str, int], name: str) -> Brought:
-    from safetensors.torch import save_file
-
-    from workbench.graphs.reading import read_known, read_onnx, told
-
     path = ctx.engine(blobs).path(ctx.project, source.removeprefix("blob:"))
     if path.stat().st_size > LARGEST:
         raise Limited("This ONNX file is too large.", hint=f"At most {LARGEST:,} bytes.")
-    content = path.read_bytes()
-    own, read = _own(told(content, EMBEDDED)), None
-    if own is not None:
-        read = read_known(content, own.graph)
-    if own is None or read is None:
-        read = read_onnx(content, name or Path(_name(ctx, source)).stem, answer, sizes)
-        own = GraphFile(read.graph, "", -1, "")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "weights.safetensors"
-        save_file({key: each.contiguous() for key, each in read.weights.items()}, file)
-        said = store.keep(ctx, file, "weights") if read.weights else ""
-    return Brought(own, said)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "model.onnx").symlink_to(path)
+        request = {
+            "key": EMBEDDED,
+            "name": name or Path(_name(ctx, source)).stem,
+            "answer": answer,
+            "sizes": sizes,
+        }
+        (folder / "request.json").write_text(json.dumps(request), "utf-8")
+        _apart(folder)
+        came = json.loads((folder / "graph.json").read_text("utf-8"))
+        if came["own"]:
+            file = parsed(json.loads(came["own"]))
+        else:
+            file = GraphFile(Graph.model_validate(came["graph"]), "", -1, "")
+        return Brought(file, store.keep(ctx, folder / "weights.safetensors", "weights"))
 
 
-def _own(text: str) -> GraphFile | None:
-    """The graph that a file of ours was made of; what anybody may write there is read with care."""
+def _apart(folder: Path) -> None:
+    """Read it in a process that may not take more than its share."""
     try:
-        return parsed(json.loads(text)) if text else None
-    except (ValueError, RecursionError, WorkbenchError):
-        return None
+        done = subprocess.run(
+            [sys.executable, "-m", "workbench.graphs.reading", str(folder)],
+            capture_output=True,
+            timeout=LONGEST_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _too_much() from error
+    refused = folder / "refused.json"
+    if refused.is_file():
+        said = json.loads(refused.read_text("utf-8"))
+        raise (Limited if said["limited"] else Invalid)(said["text"], hint=said["hint"])
+    if done.returncode != 0:
+        _log.warning("reading an ONNX file ended with %s: %s", done.returncode, done.stderr[-2000:])
+        raise _too_much()
+
+
+def _too_much() -> Limited:
+    return Limited(
+        "Reading this file took more memory or time than there is for it.",
+        hint="Make a smaller one, or read the module of torch that it came from in a notebook.",
+    )

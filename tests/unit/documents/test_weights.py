@@ -8,8 +8,10 @@ import pytest
 
 from tests.unit.documents.conftest import Ask
 from workbench.core import Context, Invalid, Limited, blobs
-from workbench.documents import begun, find_weights
+from workbench.documents import Document, begun, find_weights
+from workbench.documents.files import written
 from workbench.graphs import Graph, build
+from workbench.graphs.reading import read_module
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
@@ -38,6 +40,17 @@ def onnx(net: nn.Module, tmp_path: Path) -> Path:
     file = tmp_path / "loan.onnx"
     file.write_bytes(to_onnx(net, (torch.zeros(2, 6),)).SerializeToString())
     return file
+
+
+@pytest.fixture
+def begins(ask: Ask, ctx: Context, net: nn.Module, tmp_path: Path) -> Document:
+    """A document that begins with the network's weights."""
+    read = read_module(net, (torch.zeros(2, 6),))
+    graph, file = tmp_path / "loan.graph.json", tmp_path / "loan.safetensors"
+    graph.write_text(written(read.graph, "", -1))
+    save_file(read.weights, file)
+    made: Document = ask("import_document", source=given(ctx, graph), weights=given(ctx, file))
+    return made
 
 
 def rebuilt(ctx: Context, graph: Graph) -> Any:
@@ -82,8 +95,8 @@ def test_what_goes_out_comes_back_as_it_was(
     assert torch.allclose(rebuilt(ctx, after)(rows), net(rows), atol=1e-6)
 
 
-def test_the_weights_alone(ask: Ask, ctx: Context, onnx: Path, credit: Any) -> None:
-    made = ask("import_document", source=given(ctx, onnx))
+def test_the_weights_alone(ask: Ask, ctx: Context, begins: Document, credit: Any) -> None:
+    made = begins
     file = exported(ask, ctx, id=made.id, format="weights")
     graph = ask("get_document", id=made.id).graph
     assert set(load_file(file)) == set(build(graph, 6, 2).state_dict())
@@ -93,8 +106,8 @@ def test_the_weights_alone(ask: Ask, ctx: Context, onnx: Path, credit: Any) -> N
         ask("export", id=credit.id, format="weights")
 
 
-def test_a_layer_that_was_edited_begins_anew(ask: Ask, ctx: Context, onnx: Path) -> None:
-    made = ask("import_document", source=given(ctx, onnx))
+def test_a_layer_that_was_edited_begins_anew(ask: Ask, ctx: Context, begins: Document) -> None:
+    made = begins
     graph = ask("get_document", id=made.id).graph
     (dense,) = [id for id, node in graph.nodes.items() if node.layer == "dense"]
     ask(
@@ -110,8 +123,8 @@ def test_a_layer_that_was_edited_begins_anew(ask: Ask, ctx: Context, onnx: Path)
     assert set(fresh) == {f"{dense}.weight", f"{dense}.bias", f"{last}.weight"}
 
 
-def test_weights_are_taken_out(ask: Ask, ctx: Context, onnx: Path) -> None:
-    made = ask("import_document", source=given(ctx, onnx))
+def test_weights_are_taken_out(ask: Ask, ctx: Context, begins: Document) -> None:
+    made = begins
     ask(
         "edit",
         id=made.id,
@@ -164,15 +177,56 @@ class TestRefused:
             ask("import_document", source=given(ctx, onnx), weights=given(ctx, file))
 
     def test_a_full_disk_leaves_nothing(
-        self, ask: Ask, ctx: Context, onnx: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        ask: Ask,
+        ctx: Context,
+        net: nn.Module,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         from workbench.documents import weights
+
+        graph, file = tmp_path / "loan.graph.json", tmp_path / "loan.safetensors"
+        graph.write_text(written(read_module(net, (torch.zeros(2, 6),)).graph, "", -1))
+        save_file({"a": torch.zeros(1)}, file)
 
         def full(_: int) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(weights.os, "fsync", full)
         with pytest.raises(Limited, match="No space left"):
-            ask("import_document", source=given(ctx, onnx))
+            ask("import_document", source=given(ctx, graph), weights=given(ctx, file))
         assert list((ctx.folder / "weights").iterdir()) == []
+        assert ask("list_documents").items == []
+
+    def test_a_file_that_takes_all_memory(self, ask: Ask, ctx: Context, tmp_path: Path) -> None:
+        """Forty gigabytes of zeros, in a file of some hundred bytes."""
+        import numpy as np
+        from onnx import TensorProto, helper, numpy_helper
+
+        size = numpy_helper.from_array(np.array([10**5, 10**5]), "size")
+        nodes = [
+            helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["x", "sum"], ["y"]),
+        ]
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 4]) for name in "xy"
+        ]
+        made = helper.make_graph(nodes, "bomb", ends[:1], ends[1:], [size])
+        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        file = tmp_path / "bomb.onnx"
+        file.write_bytes(model.SerializeToString())
+        with pytest.raises((Invalid, Limited)) as told:
+            ask("import_document", source=given(ctx, file))
+        assert told.value.hint
+
+    def test_a_file_that_takes_all_day(
+        self, ask: Ask, ctx: Context, onnx: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from workbench.documents import importing
+
+        monkeypatch.setattr(importing, "LONGEST_S", 0.5)
+        with pytest.raises(Limited, match="more memory or time"):
+            ask("import_document", source=given(ctx, onnx))
         assert ask("list_documents").items == []

@@ -142,7 +142,7 @@ def test_scopes_in_names_are_groups() -> None:
     assert {"0", "1"} <= {group.name.partition(" ")[0] for group in graph.groups.values()}
 
 
-@pytest.mark.parametrize("name", list(TEMPLATES))
+@pytest.mark.parametrize("name", ["residual", "cnn", "forecaster"])
 def test_a_file_of_ours_comes_back_with_its_ids(name: str) -> None:
     graph = TEMPLATES[name].graph
     graph = graph.model_copy(update={"data": {"features": 8, "outputs": 3}})
@@ -151,7 +151,7 @@ def test_a_file_of_ours_comes_back_with_its_ids(name: str) -> None:
     model.metadata_props.add(key="its", value="graph")
     content = model.SerializeToString()
     assert told(content, "its") == "graph"
-    read = read_known(content, graph)
+    read = read_known(content, graph.model_dump_json())
     assert read is not None
     for key, each in module.state_dict().items():
         assert torch.equal(read.weights[key], each), key
@@ -173,13 +173,14 @@ def test_a_file_of_ours_with_other_weights_is_read_as_anybodys() -> None:
             }
         }
     )
-    assert read_known(model.SerializeToString(), other) is None
+    assert read_known(model.SerializeToString(), other.model_dump_json()) is None
+    assert read_known(model.SerializeToString(), "{}") is None
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1, bias.name))
-    read = read_known(model.SerializeToString(), graph)
+    read = read_known(model.SerializeToString(), graph.model_dump_json())
     assert read is not None, "the weights are the file's"
 
 
-@pytest.mark.parametrize("name", sorted(set(TEMPLATES) - {"transformer"}))
+@pytest.mark.parametrize("name", ["residual", "cnn"])
 def test_a_program_of_ours_keeps_its_ids(name: str) -> None:
     graph = TEMPLATES[name].graph
     program = to_program(build(graph, 8, 3).eval(), example(graph, 8), wide(graph))

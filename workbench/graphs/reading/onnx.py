@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from workbench.core import Invalid
 
@@ -116,15 +117,15 @@ def told(content: bytes, key: str) -> str:
     return props.get(key, "")
 
 
-def read_known(content: bytes, graph: Graph) -> Read | None:
-    """A graph with the weights of the ONNX file that was made of it.
+def read_known(content: bytes, own: str) -> Read | None:
+    """The graph that an ONNX file says it was made of, with the file's weights.
 
     Args:
         content: The file.
-        graph: What it was made of, as it says.
+        own: That graph as JSON; anybody may have written it.
 
     Returns:
-        None if the file has been changed since: other weights, or another answer.
+        None if it is none, or does not answer as the file does.
 
     Raises:
         Invalid: It is no ONNX.
@@ -132,17 +133,21 @@ def read_known(content: bytes, graph: Graph) -> Read | None:
     import torch
     from onnx import numpy_helper
 
+    try:
+        graph = Graph.model_validate_json(own)
+    except ValidationError:
+        return None
     model = _model(content)
     held = {each.name: each for each in model.graph.initializer}
     size, outputs = sizes_of_ends(graph)
     try:
         built = build(graph, size, outputs)
-        own = built.state_dict()
+        names = built.state_dict()
         weights = {
             name: torch.from_numpy(numpy_helper.to_array(held[name]).copy())
             if name in held
             else each
-            for name, each in own.items()
+            for name, each in names.items()
             if name in held or name.endswith(".num_batches_tracked")
         }
         inputs = _inputs(model, {})

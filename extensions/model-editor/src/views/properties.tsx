@@ -115,12 +115,14 @@ function Begun({ weights }: { weights: Json | undefined }): JSX.Element | null {
     return null;
   }
   return (
-    <div className="nx-GraphRow nx-GraphBegun">
+    <div className="nx-GraphRow">
       <span>{words.__('Begins with weights that were read')}</span>
       {writable && (
         <button
           type="button"
-          onClick={() => {
+          onClick={event => {
+            // The button goes: who came by keys stays where they can take it back.
+            event.currentTarget.closest<HTMLElement>('[role="tabpanel"]')?.focus();
             session.document.setData({ weights: undefined });
             session.say(words.__('The layers begin anew.'));
           }}

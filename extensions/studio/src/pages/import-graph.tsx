@@ -30,6 +30,8 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
   const [weights, setWeights] = useState<File | null>(null);
   const [given, setGiven] = useState(BLANK);
   const [asks, setAsks] = useState<Asks>(NOTHING);
+  /** Nobody is told that they are wrong while they still write. */
+  const [writing, setWriting] = useState(false);
   const [stage, setStage] = useState<Stage>({ at: 'asking' });
   const [error, setError] = useState<unknown>(null);
   const running = useRef<AbortController | null>(null);
@@ -55,7 +57,7 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
   const sizes = sizesOf(given.sizes);
   const unsaid =
     (asks.answer !== null && !given.answer.trim()) ||
-    (asks.sizes !== null && (sizes === null || Object.keys(sizes).length === 0));
+    (asks.sizes !== null && !given.sizes.trim());
   const busy = stage.at !== 'asking';
   const onnx = file !== null && isOnnx(file.name);
 
@@ -113,7 +115,8 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
       className="nx-Body"
       onSubmit={event => {
         event.preventDefault();
-        if (file && !unsaid && !busy) {
+        setWriting(false);
+        if (file && !unsaid && !busy && (asks.sizes === null || sizes !== null)) {
           void bring(file);
         }
       }}
@@ -133,7 +136,7 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
             value={given.name}
             maxLength={120}
             disabled={busy}
-            placeholder={file ? stem(file.name) : ''}
+            placeholder={onnx ? stem(file.name) : ''}
             onChange={event => put({ name: event.target.value })}
           />
         </Field>
@@ -158,7 +161,7 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
             label={trans.__('Sizes')}
             hint={trans.__('How long what is left open is, such as %1.', asks.sizes)}
             error={
-              sizes === null
+              sizes === null && !writing
                 ? trans.__('A name and a whole number each, such as %1.', asks.sizes)
                 : null
             }
@@ -169,7 +172,11 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
               autoFocus
               spellCheck={false}
               placeholder={asks.sizes}
-              onChange={event => put({ sizes: event.target.value })}
+              onChange={event => {
+                setWriting(true);
+                put({ sizes: event.target.value });
+              }}
+              onBlur={() => setWriting(false)}
             />
           </Field>
         )}
@@ -196,10 +203,13 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
         )}
         {stage.at === 'reading' && <Loading what={trans.__('the layers of %1', file?.name ?? '')} />}
         <div className={css.row}>
+          {/* Keys: one button that became the other while it is clicked would send the form. */}
           {busy ? (
-            <Button onClick={() => running.current?.abort()}>{trans.__('Stop')}</Button>
+            <Button key="stop" onClick={() => running.current?.abort()}>
+              {trans.__('Stop')}
+            </Button>
           ) : (
-            <Button kind="primary" type="submit" disabled={!file || unsaid}>
+            <Button key="import" kind="primary" type="submit" disabled={!file || unsaid}>
               {trans.__('Import')}
             </Button>
           )}
@@ -292,7 +302,9 @@ function Weights({ file, busy, choose }: ChosenProps): JSX.Element {
         )}
       </div>
       <p className={css.hint}>
-        {trans.__('If the layers are to begin with some: .safetensors, by the names of the built module.')}
+        {trans.__(
+          'What the layers are to begin with, if you have it: .safetensors, by the names that the built module has.'
+        )}
       </p>
     </div>
   );
