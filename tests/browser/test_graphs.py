@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx.parser
 import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -22,12 +23,16 @@ TRAINED_MS = 90_000
 """How long a training of some epochs may take, in milliseconds."""
 READ_MS = 60_000
 """How long a file may take to be read: the first one waits for torch and onnxruntime."""
+OPEN = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]>
+two (float[rows, length] x) => (float[rows, length] bent, float[rows, length] less)
+{ bent = Relu(x) less = Neg(bent) }""")
+"""A file that says neither which output is meant nor how long a row is."""
 KERNEL = """import workbench
 g = workbench.connect().documents.open("credit")
 forget = g.add("dropout", after="hidden", rate=0.5, name="forget")
 g.disconnect("hidden", "target")
 g.connect(forget, "target")
-print(g.settled(), g[forget].outputs["out"] if forget in g.meaning.nodes else "")
+print(g.settled(), g[forget].outputs.get("out", "") if forget in g.meaning.nodes else "")
 g.close()"""
 
 
@@ -310,9 +315,10 @@ def test_a_function_of_torch_is_written_in_its_form(lab: Lab, wb: Workbench) -> 
 
 def test_a_file_of_another_tool_is_drawn(lab: Lab, wb: Workbench, tmp_path: Path) -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
-    file, none = tmp_path / "from elsewhere.onnx", tmp_path / "none.onnx"
+    file, none, two = (tmp_path / f"{each}.onnx" for each in ("net", "none", "two"))
     file.write_bytes(to_onnx(net, (torch.zeros(2, 4),)).SerializeToString())
     none.write_bytes(b"no network")
+    two.write_bytes(OPEN.SerializeToString())
     one = Window(lab.page)
     one.page.goto(f"{lab.origin}/user/{lab.label}/lab?reset")
     lab_is_ready(one.page)
@@ -330,14 +336,28 @@ def test_a_file_of_another_tool_is_drawn(lab: Lab, wb: Workbench, tmp_path: Path
     expect(form.get_by_label("Name")).to_have_value("elsewhere")
     one.shot("graph-import")
 
-    form.get_by_label("Network file").set_input_files(file)
+    # What the file leaves open is asked where it is refused.
+    form.get_by_label("Network file").set_input_files(two)
     expect(form.get_by_role("alert")).to_have_count(0)
+    bring.click()
+    expect(form.get_by_label("Output")).to_be_focused(timeout=READ_MS)
+    form.get_by_label("Output").fill("bent")
+    bring.click()
+    expect(form.get_by_label("Sizes")).to_be_focused(timeout=READ_MS)
+    form.get_by_label("Sizes").fill("length=3")
+    one.shot("graph-import-asked")
+    bring.click()
+    expect(one.node("Numbers")).to_contain_text("B × 3", timeout=READ_MS)
+    one.page.get_by_role("tab", name="Import a graph").click()
+
+    form.get_by_label("Network file").set_input_files(file)
+    form.get_by_label("Name").fill("brought")
     bring.click()
     expect(one.graph.locator(".nx-GraphNode")).to_have_count(4, timeout=READ_MS)
     expect(one.graph.locator(".nx-GraphNode").filter(has_text="ReLU")).to_contain_text("B × 8")
 
     # Its weights came along, until somebody lets it begin anew.
-    assert str(wb.documents.get_document("elsewhere").graph.data["weights"]).startswith("sha256:")
+    assert str(wb.documents.get_document("brought").graph.data["weights"]).startswith("sha256:")
     one.side.get_by_role("tab", name="Properties").click()
     line = one.side.get_by_text("Begins with weights that were read")
     expect(line).to_be_visible()
@@ -345,6 +365,6 @@ def test_a_file_of_another_tool_is_drawn(lab: Lab, wb: Workbench, tmp_path: Path
     one.side.get_by_role("button", name="Begin anew").click()
     expect(line).to_have_count(0)
     one.safe()
-    assert "weights" not in wb.documents.get_document("elsewhere").graph.data
+    assert "weights" not in wb.documents.get_document("brought").graph.data
     one.graph.get_by_role("button", name="Undo").click()
     expect(line).to_be_visible()

@@ -83,7 +83,8 @@ def _onnx(ctx: Context, source: str, answer: str, sizes: dict[str, int], name: s
             file = parsed(json.loads(came["own"]))
         else:
             file = GraphFile(Graph.model_validate(came["graph"]), "", -1, "")
-        return Brought(file, store.keep(ctx, folder / "weights.safetensors", "weights"))
+        weights = folder / "weights.safetensors"
+        return Brought(file, store.keep(ctx, weights, "weights") if weights.is_file() else "")
 
 
 def _apart(folder: Path) -> None:

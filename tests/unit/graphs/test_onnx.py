@@ -263,6 +263,20 @@ class TestRefused:
         (entrance,) = [e for e in read.graph.nodes.values() if e.layer.endswith("input")]
         assert entrance.params["size"] == [9, 4]
 
+    def test_an_open_length_without_a_name(self) -> None:
+        from onnx import TensorProto, helper
+
+        ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["rows", None]) for n in "xy"]
+        made = helper.make_graph([helper.make_node("Tanh", ["x"], ["y"])], "g", ends[:1], ends[1:])
+        content = helper.make_model(
+            made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+        ).SerializeToString()
+        with pytest.raises(Invalid, match="leaves dimension 1 open") as told:
+            read_onnx(content)
+        assert '"dimension 1": 128' in told.value.hint
+        read = read_onnx(content, sizes={"dimension 1": 5})
+        assert read.weights == {} and len(read.graph.nodes) == 2
+
     def test_a_course_that_depends_on_numbers(self) -> None:
         import onnx
         from onnx import TensorProto, helper

@@ -1,7 +1,7 @@
 """An ONNX file of a stranger, read in a process of its own, with so much memory and time.
 
 `python -m workbench.graphs.reading FOLDER`: reads `request.json` and `model.onnx` there, and writes
-`graph.json` and `weights.safetensors`, or `refused.json`.
+`graph.json` and, if it has any, `weights.safetensors`, or `refused.json`.
 """
 
 import json
@@ -41,10 +41,9 @@ def main(folder: Path) -> None:
         refused = {"limited": isinstance(error, Limited), "text": str(error), "hint": error.hint}
         (folder / "refused.json").write_text(json.dumps(refused), "utf-8")
         return
-    save_file(
-        {name: each.contiguous() for name, each in read.weights.items()},
-        folder / "weights.safetensors",
-    )
+    if read.weights:
+        held = {name: each.contiguous() for name, each in read.weights.items()}
+        save_file(held, folder / "weights.safetensors")
     came = {"own": own, "graph": read.graph.model_dump(mode="json")}
     (folder / "graph.json").write_text(json.dumps(came), "utf-8")
 

@@ -362,17 +362,17 @@ def _inputs(model: Any, sizes: dict[str, int]) -> list[Input]:
 def _sizes(name: str, shape: Any, given: dict[str, int]) -> tuple[int, ...]:
     found = []
     for place, each in enumerate(shape.dim):
+        called = each.dim_param or f"dimension {place}"
         if each.HasField("dim_value"):
             found.append(int(each.dim_value))
-        elif each.dim_param in given:
-            found.append(int(given[each.dim_param]))
+        elif called in given:
+            found.append(int(given[called]))
         elif place == 0:
             found.append(0)
         else:
-            called = each.dim_param or f"dimension {place}"
             raise Invalid(
                 f"The input {name!r} leaves {called} open.",
-                hint=f'Say how long it is, such as sizes={{"{each.dim_param or "length"}": 128}}.',
+                hint=f'Say how long it is, such as sizes={{"{called}": 128}}.',
             )
     return tuple(found)
 

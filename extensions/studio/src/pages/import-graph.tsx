@@ -3,7 +3,17 @@
 import { useEffect, useId, useRef, useState, type DragEvent, type JSX } from 'react';
 import { StudioError } from '@nexus-workbench/contract';
 import type { PageProps } from '../context.ts';
-import { Button, Empty, ErrorNote, Field, Loading, SameAs, useWords } from '../parts/index.ts';
+import {
+  Button,
+  Empty,
+  ErrorNote,
+  Field,
+  Loading,
+  SameAs,
+  Sending,
+  bytes,
+  useWords
+} from '../parts/index.ts';
 import { sameAs } from '../same.ts';
 import { css } from '../tokens.ts';
 import {
@@ -18,7 +28,6 @@ import {
   type Asks,
   type Given
 } from './import-graph.state.ts';
-import { bytes } from './new-product.state.ts';
 
 type Stage = { at: 'asking' } | { at: 'sending'; file: File; sent: number } | { at: 'reading' };
 
@@ -183,24 +192,7 @@ export default function ImportGraph({ studio, setTitle }: PageProps): JSX.Elemen
       </div>
       <section className={css.section}>
         {error !== null && <ErrorNote error={error} />}
-        {stage.at === 'sending' && (
-          <div aria-live="polite">
-            <p>
-              {trans.__(
-                'Sending %1: %2 of %3',
-                stage.file.name,
-                bytes(stage.sent),
-                bytes(stage.file.size)
-              )}
-            </p>
-            <progress
-              className={css.progress}
-              aria-label={trans.__('Sent')}
-              max={Math.max(stage.file.size, 1)}
-              value={stage.sent}
-            />
-          </div>
-        )}
+        {stage.at === 'sending' && <Sending file={stage.file} sent={stage.sent} />}
         {stage.at === 'reading' && <Loading what={trans.__('the layers of %1', file?.name ?? '')} />}
         <div className={css.row}>
           {/* Keys: one button that became the other while it is clicked would send the form. */}

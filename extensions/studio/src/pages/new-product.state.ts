@@ -27,18 +27,6 @@ export function known(name: string): boolean {
   return ENDINGS.some(ending => lower.endsWith(ending));
 }
 
-/** `12.3 MB`, in powers of ten. */
-export function bytes(count: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let at = 0;
-  let value = count;
-  while (value >= 1000 && at < units.length - 1) {
-    value /= 1000;
-    at += 1;
-  }
-  return `${at === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[at]}`;
-}
-
 /** What is asked of the person before registering. */
 export interface Answers {
   name: string;

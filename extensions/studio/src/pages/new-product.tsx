@@ -4,13 +4,21 @@ import { useCallback, useEffect, useRef, useState, type DragEvent, type JSX } fr
 import type { Guess } from '@nexus-workbench/contract';
 import type { PageProps } from '../context.ts';
 import { dropFile, keptFile } from '../files.ts';
-import { Button, Empty, ErrorNote, Field, Loading, SameAs } from '../parts/index.ts';
+import {
+  Button,
+  Empty,
+  ErrorNote,
+  Field,
+  Loading,
+  SameAs,
+  Sending,
+  bytes
+} from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { Checks } from './checks.tsx';
 import { Grid } from './grid.tsx';
 import {
   ACCEPT,
-  bytes,
   guessOf,
   known,
   mark,
@@ -122,21 +130,8 @@ export default function NewProduct({ studio, options, setTitle }: PageProps): JS
         />
       )}
       {stage.at === 'sending' && (
-        <section className={css.section} aria-live="polite">
-          <p>
-            {trans.__(
-              'Sending %1: %2 of %3',
-              stage.file.name,
-              bytes(stage.sent),
-              bytes(stage.file.size)
-            )}
-          </p>
-          <progress
-            className={css.progress}
-            aria-label={trans.__('Sent')}
-            max={Math.max(stage.file.size, 1)}
-            value={stage.sent}
-          />
+        <section className={css.section}>
+          <Sending file={stage.file} sent={stage.sent} />
           <Button onClick={cancel}>{trans.__('Stop')}</Button>
         </section>
       )}

@@ -3,11 +3,19 @@
 import { useEffect, useState, type JSX } from 'react';
 import type { DataDownloadRequest, Product } from '@nexus-workbench/contract';
 import type { PageProps, StudioContext } from '../context.ts';
-import { Button, ErrorNote, Field, Loading, SameAs, Table, useLoad } from '../parts/index.ts';
+import {
+  Button,
+  ErrorNote,
+  Field,
+  Loading,
+  SameAs,
+  Table,
+  bytes,
+  useLoad
+} from '../parts/index.ts';
 import { css } from '../tokens.ts';
 import { Facts, Grid, who } from './grid.tsx';
 import { short } from './model.state.ts';
-import { bytes } from './new-product.state.ts';
 import { ProfileTab } from './product-profile.tsx';
 import { QueryTab } from './product-query.tsx';
 import { page, PAGE } from './product.state.ts';

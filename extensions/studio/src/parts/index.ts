@@ -7,5 +7,6 @@ export { Button, Field, type ButtonProps } from './form.tsx';
 export { useLoad, type Loaded } from './load.ts';
 export { Badge, Empty, ErrorNote, Loading } from './state.tsx';
 export { Table, type Heading, type TableProps } from './table.tsx';
-export { short } from './scale.ts';
+export { Sending } from './sending.tsx';
+export { bytes, short } from './scale.ts';
 export { Words, useWords } from './words.ts';

@@ -52,3 +52,15 @@ export function extent(values: Iterable<number>): [number, number] {
   }
   return low <= high ? [low, high] : [0, 1];
 }
+
+/** `12.3 MB`, in powers of ten. */
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let at = 0;
+  let value = count;
+  while (value >= 1000 && at < units.length - 1) {
+    value /= 1000;
+    at += 1;
+  }
+  return `${at === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[at]}`;
+}
