@@ -10,6 +10,7 @@ from tests.unit.documents.conftest import Ask
 from workbench.core import Context, Invalid, Limited, blobs
 from workbench.documents import Document, begun, find_weights
 from workbench.documents.files import written
+from workbench.documents.weights import keep
 from workbench.graphs import Graph, build
 from workbench.graphs.reading import read_module
 
@@ -69,15 +70,19 @@ def test_an_onnx_file_comes_with_its_weights(
     graph = ask("get_document", id=made.id).graph
     rows = torch.randn(5, 6)
     assert torch.allclose(rebuilt(ctx, graph)(rows), net(rows), atol=1e-6)
-    # The same file again is kept once.
-    ask("import_document", source=given(ctx, onnx))
+
+
+def test_the_same_again_is_kept_once(ctx: Context, tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    save_file({"a": torch.zeros(1)}, file)
+    assert keep(ctx, file, "a") == keep(ctx, file, "b")
     assert len(list((ctx.folder / "weights").iterdir())) == 1
 
 
 def test_what_goes_out_comes_back_as_it_was(
-    ask: Ask, ctx: Context, net: nn.Module, onnx: Path, tmp_path: Path
+    ask: Ask, ctx: Context, net: nn.Module, begins: Document, tmp_path: Path
 ) -> None:
-    made = ask("import_document", source=given(ctx, onnx))
+    made = begins
     dense = next(
         id
         for id, node in ask("get_document", id=made.id).graph.nodes.items()

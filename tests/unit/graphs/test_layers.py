@@ -108,7 +108,7 @@ def drawn(parameter: Parameter) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if find_layer(name).params])
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
