@@ -16,8 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +54,8 @@ def loaded(page: Page, url: str, ours: bool) -> float:
     return taken
 
 
-@contextmanager
-def signed_in(link: str) -> Iterator[Page]:
-    """JupyterLab in a browser, of the person whom a one-time link is for."""
+def measured(url: str, link: str) -> dict[str, Any]:
+    """The medians of alternating loads, after one of each to warm up."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     found = os.environ.get("WORKBENCH_BROWSER") or next(
         filter(None, map(shutil.which, names)), None
@@ -74,23 +71,33 @@ def signed_in(link: str) -> Iterator[Page]:
         page.get_by_label("Password again").fill(PASSWORD)
         page.get_by_role("button", name="Open the Studio").click()
         page.wait_for_url(re.compile(r"/user/[^/]+/lab"), timeout=90_000)
-        yield page
+        lab = re.sub(r"/lab.*", "/lab", page.url)
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for turn in range(ROUNDS + 1):
+            for ours in (True, False) if turn % 2 else (False, True):
+                taken = loaded(page, lab, ours)
+                if turn:
+                    times[ours].append(taken)
         browser.close()
+    with_ours, without = statistics.median(times[True]), statistics.median(times[False])
+    return {
+        "ratio": round(with_ours / without, 3),
+        "with_s": round(with_ours, 2),
+        "without_s": round(without, 2),
+        "loads": ROUNDS,
+    }
 
 
-@contextmanager
-def studio() -> Iterator[tuple[Path, str, str]]:
-    """A new Studio: its home, its address, and the link for its first person."""
+def main() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        home = Path(folder) / "home"
         launcher = subprocess.Popen(
             [sys.executable, "-m", "workbench.cli.main", "up", "--no-tour"],
             env=os.environ
             | {
-                "WORKBENCH_HOME": str(home),
+                "WORKBENCH_HOME": f"{folder}/home",
                 "WORKBENCH_PORT": str(port),
                 "PYTHONPATH": str(ROOT),
             },
@@ -102,31 +109,12 @@ def studio() -> Iterator[tuple[Path, str, str]]:
         try:
             lines = iter(launcher.stdout.readline, "")
             link = next(line for line in lines if line.startswith("Open "))
-            yield home, f"http://127.0.0.1:{port}/", link.removeprefix("Open ").strip()
+            return measured(f"http://127.0.0.1:{port}/", link.removeprefix("Open ").strip())
         finally:
             launcher.send_signal(signal.SIGINT)
             launcher.wait(60)
             launcher.stdout.close()
 
 
-def measured(page: Page) -> dict[str, Any]:
-    """The medians of alternating loads, after one of each to warm up."""
-    lab = re.sub(r"/lab.*", "/lab", page.url)
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for turn in range(ROUNDS + 1):
-        for ours in (True, False) if turn % 2 else (False, True):
-            taken = loaded(page, lab, ours)
-            if turn:
-                times[ours].append(taken)
-    with_ours, without = statistics.median(times[True]), statistics.median(times[False])
-    return {
-        "ratio": round(with_ours / without, 3),
-        "with_s": round(with_ours, 2),
-        "without_s": round(without, 2),
-        "loads": ROUNDS,
-    }
-
-
 if __name__ == "__main__":
-    with studio() as (_, _, first), signed_in(first) as window:
-        print(json.dumps(measured(window)))
+    print(json.dumps(main()))
