@@ -232,11 +232,11 @@ function Settings({ session, may }: { session: Session; may: boolean }): JSX.Ele
       'loss',
       trans.__('Loss'),
       [
-        ['usual', trans.__('Cross-entropy, or squared error')],
-        ['balanced_cross_entropy', trans.__('Classes: rare ones count more')],
-        ['focal', trans.__('Classes: focal')],
-        ['absolute', trans.__('Numbers: absolute error')],
-        ['huber', trans.__('Numbers: Huber')]
+        ['usual', trans.__('Usual')],
+        ['balanced_cross_entropy', trans.__('Rare classes more')],
+        ['focal', trans.__('Focal (classes)')],
+        ['absolute', trans.__('Absolute (numbers)')],
+        ['huber', trans.__('Huber (numbers)')]
       ]
     ],
     [
@@ -248,17 +248,17 @@ function Settings({ session, may }: { session: Session; may: boolean }): JSX.Ele
         ['nadam', 'NAdam'],
         ['radam', 'RAdam'],
         ['rmsprop', 'RMSprop'],
-        ['sgd', trans.__('SGD with momentum')]
+        ['sgd', 'SGD']
       ]
     ],
     [
       'schedule',
-      trans.__('Learning rate over time'),
+      trans.__('Schedule'),
       [
-        ['plateau', trans.__('Halved on a plateau')],
-        ['constant', trans.__('The same')],
-        ['cosine', trans.__('Cosine, down to 0')],
-        ['linear', trans.__('Straight, down to 0')]
+        ['plateau', trans.__('Plateau')],
+        ['constant', trans.__('Constant')],
+        ['cosine', trans.__('Cosine')],
+        ['linear', trans.__('Linear')]
       ]
     ]
   ];
